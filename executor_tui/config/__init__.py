@@ -1,0 +1,1 @@
+"""Floor 1: config/*.json as typed settings, their JSON Schema, and hot reload. No SQL, no network."""

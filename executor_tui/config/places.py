@@ -1,0 +1,47 @@
+"""Where things are: the configuration directory, the state directory, and what ships with the program."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_ENV, STATE_ENV, DATABASE_ENV = "EXECUTOR_CONFIG", "EXECUTOR_STATE", "EXECUTOR_DATABASE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The two directories every command takes."""
+
+    config_dir: Path
+    state_dir: Path
+
+    @property
+    def log_file(self) -> Path:
+        return self.state_dir / "executor.log"
+
+    @property
+    def projects_dir(self) -> Path:
+        return self.state_dir / "projects"
+
+    @property
+    def identity_file(self) -> Path:
+        return self.state_dir / "identity.txt"
+
+    @property
+    def last_state_file(self) -> Path:
+        return self.state_dir / "last_state.json"
+
+
+def find_places(config: str | None = None, state: str | None = None) -> Places:
+    """`--config`/`--state` win over EXECUTOR_CONFIG/EXECUTOR_STATE, those over the XDG directories."""
+    config_home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    state_home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    config_dir = config or os.environ.get(CONFIG_ENV) or os.path.join(config_home, "executor")
+    state_dir = state or os.environ.get(STATE_ENV) or os.path.join(state_home, "executor")
+    return Places(Path(config_dir).expanduser().absolute(), Path(state_dir).expanduser().absolute())
+
+
+def shipped(kind: str) -> Path:
+    """The shipped `styles`, `skills` or `config` folder: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "_shipped" / kind
+    return inside if inside.is_dir() else package.parent / kind

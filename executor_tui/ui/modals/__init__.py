@@ -1,0 +1,1 @@
+"""The console's modals, one file each."""
