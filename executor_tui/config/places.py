@@ -1,6 +1,7 @@
 """Where things are: the configuration directory, the state directory, and what ships with the program."""
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +46,25 @@ def shipped(kind: str) -> Path:
     package = Path(__file__).resolve().parent.parent
     inside = package / "_shipped" / kind
     return inside if inside.is_dir() else package.parent / kind
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace a file so that a power cut leaves the old text or the new, whole: temporary file, fsync, rename, fsync."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            os.fchmod(descriptor, mode)
+            handle.write(text)
+            handle.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
