@@ -7,7 +7,7 @@ import asyncio
 import functools
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -105,7 +105,7 @@ def plain(value: object) -> object:
     return value
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]], empty: str) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], empty: str) -> str:
     """A plain table: columns padded to their widest cell, two spaces between, nothing a pipe would stumble over."""
     if not rows:
         return empty

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import RowMapping
 
@@ -25,7 +25,7 @@ def out_values(values: Mapping[str, object]) -> dict[str, Any]:
 
 def from_row(cls: type[T], row: "Mapping[str, Any] | RowMapping") -> T:
     """A row as its dataclass. Columns the class does not know are left aside, so an older program reads a newer table."""
-    return cls(**{name: convert(row[name]) for name, convert in _converters(cls).items() if name in row})
+    return cls(**{name: convert(row[name]) for name, convert in _converters(cast(Hashable, cls)).items() if name in row})
 
 
 def _out(value: object) -> object:
