@@ -1,0 +1,167 @@
+"""One running Executor: the orchestrator's loop, its workers, the gateway as a child process, and the messengers, assembled and taken apart.
+
+`Node` is used by `headless` (its own process) and by the console's `--inline`. It never imports Textual.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from executor_tui.config.load import Config, load
+from executor_tui.config.places import Places
+from executor_tui.config.watch import ConfigChanged, watch
+from executor_tui.core.alerts import raise_alert
+from executor_tui.core.election import Election
+from executor_tui.core.gateway_child import GatewayChild
+from executor_tui.core.identity import NodeLock, boot_id, host_name, node_id
+from executor_tui.core.orchestrator import Orchestrator, Parts
+from executor_tui.domain.alert import Alert, Severity
+from executor_tui.domain.clock import Clock, SystemClock
+from executor_tui.domain.event import Event, Level
+from executor_tui.domain.node import Node as NodeRow
+from executor_tui.store.store import Store, default_url
+from executor_tui.version import __version__
+
+log = logging.getLogger(__name__)
+
+
+class Node:
+    """Use `async with running_node(...)`, or `run_node(...)` to run until stopped."""
+
+    def __init__(self, store: Store, places: Places, config: Config, clock: Clock) -> None:
+        self.store, self.places, self.config, self.clock = store, places, config, clock
+        self.id = node_id(places.state_dir)
+        self.election = Election(store.leases, clock, self.id, config.executor.node.lease_s)
+        self.gateway = GatewayChild(places, clock, self._gateway_moved)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._access: dict[tuple[str, str], str] = {}
+
+    # -- start and stop ------------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring everything up. Returns once the node is registered and its loops run; recovery goes on in the background."""
+        from executor_tui.core.pipeline.runtime import Pipeline
+        from executor_tui.core.power_recovery import PowerRecovery
+
+        self.recovery = PowerRecovery(self.store, self.places, self.clock, self.id, boot_id())
+        await self.recovery.begin()
+        row = NodeRow(self.id, host_name(), os.getpid(), boot_id(), __version__, "", self.clock.now(), self.clock.now())
+        await self.store.nodes.put(row)
+        await self.store.events.add(Event("node.started", f"node {self.id} started on {row.host} (process {row.pid})"))
+        self.pipeline = Pipeline(self.store, self.places, self.config, self.clock, self.id, self.model_access)
+        await self.pipeline.launch()
+        parts = Parts(self.store, self.places, self.clock, self.id, self.election, self.pipeline, self.recovery)
+        self.orchestrator = Orchestrator(parts, self.config)
+        self._spawn("gateway", self.gateway.run)
+        self._spawn("orchestrator", self.orchestrator.run)
+        self._spawn("config-watch", self._watch_config)
+        await self._start_messengers()
+
+    async def stop(self) -> None:
+        """Take everything down cleanly and say so in last_state.json: the next start finds a clean stop."""
+        for task in reversed(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.pipeline.shutdown()
+        await self.store.nodes.update(self.id, stopped_at=self.clock.now(), gateway_url="")
+        await self.election.resign()
+        await self.store.events.add(Event("node.stopped", f"node {self.id} stopped cleanly"))
+        await self.recovery.clean_stop()
+
+    def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._keep(name, work), name=name))
+
+    async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """A loop of the node must not die in silence: it is logged, told in the store, and started again after a pause."""
+        while True:
+            try:
+                await work()
+                return
+            except asyncio.CancelledError:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - the last line of defence; the error is reported, not swallowed
+                if isinstance(exc, KeyboardInterrupt | SystemExit):
+                    raise
+                log.exception("%s failed", name)
+                await self._report_failure(name, exc)
+                await self.clock.sleep(2.0)
+
+    async def _report_failure(self, name: str, exc: BaseException) -> None:
+        cause = exc.exceptions[0] if isinstance(exc, BaseExceptionGroup) else exc
+        text = f"the node's {name} failed and is started again: {type(cause).__name__}"
+        self.store.events.emit(Event("node.unwell", text, Level.ERROR, subject_id=self.id))
+        await asyncio.sleep(0)
+
+    # -- what the parts need of each other -----------------------------------------------------------------------------------------
+
+    async def model_access(self, agent_id: str, project_id: str) -> tuple[str, str]:
+        """(base URL, virtual key) of the gateway for one agent at one project. Waits for the gateway; the key lives in memory only."""
+        from executor_tui.core import virtual_keys
+
+        await self.gateway.up.wait()
+        known = self._access.get((agent_id, project_id))
+        if known is None:
+            name = f"{agent_id}/{project_id}" if project_id else agent_id
+            earlier = await self.store.tokens.by_name(name)
+            if earlier is not None:
+                await self.store.tokens.revoke(earlier.id)
+            _, known = await virtual_keys.issue(self.store, self.clock, name, agent_id=agent_id, project_id=project_id)
+            self._access[(agent_id, project_id)] = known
+        return f"{self.gateway.url}/v1", known
+
+    async def _gateway_moved(self, url: str) -> None:
+        await self.store.nodes.update(self.id, gateway_url=url)
+        kind, text, level = ("gateway.up", f"gateway listens at {url}", Level.INFO)
+        if not url:
+            kind, text, level = ("gateway.down", "the gateway is down", Level.WARNING)
+        await self.store.events.add(Event(kind, text, level, subject_id=self.id))
+
+    async def _watch_config(self) -> None:
+        async for change in watch(self.places.config_dir):
+            files = ", ".join(change.files)
+            if isinstance(change, ConfigChanged):
+                self.config = change.config
+                self.orchestrator.reconfigure(change.config)
+                self.pipeline.reconfigure(change.config)
+                await self.store.notes.delete("config.problem")
+                await self.store.events.add(Event("config.applied", f"{files} changed and applied"))
+            else:
+                await self.store.notes.put("config.problem", change.message)
+                text = f"{files} changed but cannot be used; the old settings stay: {change.message}"
+                await self.store.events.add(Event("config.rejected", text, Level.ERROR))
+                alert = Alert(f"alr-config-{files}", f"config:{change.message}", Severity.WARNING, f"{files} cannot be used", change.message)
+                await raise_alert(self.store, self.config.notification, alert)
+
+    async def _start_messengers(self) -> None:
+        """The outbox and the chat it talks to; a channel that cannot start says so and leaves the others alone."""
+        from executor_tui.notify.start import start_messengers
+
+        for name, work in await start_messengers(self.store, self.config, self.places, self.clock):
+            self._spawn(name, work)
+
+
+@asynccontextmanager
+async def running_node(places: Places, clock: Clock | None = None) -> AsyncIterator[Node]:
+    """A node of this state directory, up for as long as the block runs. Raises ConflictError, ConfigError, StoreError, VaultError."""
+    clock = clock or SystemClock()
+    config = load(places.config_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(NodeLock(places.state_dir))
+        store = await Store.open(config.database_url(default_url(places.state_dir)), clock)
+        stack.push_async_callback(store.close)
+        node = Node(store, places, config, clock)
+        await node.start()
+        try:
+            yield node
+        finally:
+            await node.stop()
+
+
+async def run_until(places: Places, done: Callable[[Store], Awaitable[bool]], clock: Clock | None = None) -> None:
+    """Run a node until `done` says so; it is asked again after every change in the store."""
+    async with running_node(places, clock) as node:
+        async for _ in node.store.feed():
+            if await done(node.store):
+                return
