@@ -1,0 +1,138 @@
+"""The door of this package: one request on stdin, its reply on stdout, both as lines of JSON.
+
+Request: {"op": name, "args": {...}}. Reply: any number of {"out": base64} and {"data": base64} lines, then {"ok": value} or
+{"error": {"code", "message"}}. Bytes that belong to a request follow its line. While a command runs, the end of stdin cancels it.
+"""
+
+# Descriptors and raw paths throughout: pathlib cannot say "relative to this open directory".
+# ruff: noqa: PTH103, PTH110, PTH123, PTH202
+from __future__ import annotations
+
+import base64
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from executor_tui.workspaces.inside import exchange, faults, files, git, repository, runner, searching
+from executor_tui.workspaces.inside.faults import Fault
+from executor_tui.workspaces.inside.job import Job
+from executor_tui.workspaces.inside.wire import Wire
+
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
+OPERATION_TIMEOUT_S = 600
+SEARCH_TIMEOUT_S = 15
+PIECE_BYTES = 256 * 1024
+
+Operation = Callable[..., object]
+
+
+def _deliver(root: str, source: str, branch: str) -> dict[str, str]:
+    done = exchange.deliver(root, source, branch)
+    return {"branch": done.branch, "sha": done.sha}
+
+
+def facts() -> dict[str, object]:
+    """What this machine offers: versions, user, shell, and whether process-id namespaces work."""
+    return {
+        "python": platform.python_version(),
+        "git": exchange.git_version(),
+        "uid": os.getuid(),
+        "home": os.path.expanduser("~"),
+        "path": os.environ.get("PATH", "") or os.defpath,
+        "shell": shutil.which("bash") or "/bin/sh",
+        "own_pids": runner.own_pids_work(),
+    }
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "facts": facts,
+    "read": files.read,
+    "write": files.write,
+    "edit": files.edit,
+    "search": searching.search,
+    "list_files": repository.list_files,
+    "create": repository.create,
+    "clone": repository.clone,
+    "head": repository.head,
+    "branch": repository.branch_of,
+    "commit": repository.commit,
+    "reset_to": repository.reset_to,
+    "log": repository.log,
+    "diff": repository.diff,
+    "check": git.check_repository,
+    "top": exchange.top_of,
+    "deliver": _deliver,
+    "make_directory": lambda path: os.makedirs(path, exist_ok=True),
+    "remove": repository.remove,
+}
+
+
+def perform(op: str, args: Mapping[str, object]) -> object:
+    """Do one operation here and now; every failure is a `Fault`."""
+    try:
+        return OPERATIONS[op](**args)
+    except OSError as error:
+        raise faults.of_os_error(error, f"{op} of {faults.shown(str(error.filename or 'the workspace'))}") from error
+
+
+def main() -> None:
+    """Answer the one request on stdin."""
+    wire = Wire(sys.stdout.fileno())
+    request = cast("dict[str, object]", json.loads(sys.stdin.buffer.readline(MAX_REQUEST_BYTES)))
+    try:
+        wire.send({"ok": _answer(cast("str", request["op"]), cast("dict[str, object]", request["args"]), wire)})
+    except Fault as fault:
+        wire.send({"error": {"code": fault.code, "message": fault.message}})
+    wire.finish()
+
+
+def _answer(op: str, args: dict[str, object], wire: Wire) -> object:
+    if op == "run":
+        return runner.run(Job.of(args), wire, sys.stdin.fileno()).as_json()
+    _give_up_after(SEARCH_TIMEOUT_S if op == "search" else OPERATION_TIMEOUT_S, op)
+    if op == "seed":
+        return _seed(**cast("dict[str, str]", args))
+    if op == "bundle":
+        return _bundle(wire, **cast("dict[str, str]", args))
+    return perform(op, args)
+
+
+def _give_up_after(seconds: int, op: str) -> None:
+    """Have this process stop what it does with a `Fault`; the regular expression engine looks for signals too."""
+
+    def stop(*_: object) -> None:
+        if op == "search":
+            raise Fault(faults.PATTERN, f"the search did not end within {seconds} s; use a simpler pattern or a narrower glob")
+        raise Fault(faults.OTHER, f"{op} did not end within {seconds} s and was stopped")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+
+
+def _seed(root: str, sha: str, branch: str, keep_tree: str) -> str:
+    """Take a bundle from the rest of stdin and put the tree at `root` on its commit, making the repository where there is none."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "in.bundle")
+        with open(path, "wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream, PIECE_BYTES)
+        return repository.seed(root, path if os.path.getsize(path) else "", sha, branch, keep_tree == "yes")
+
+
+def _bundle(wire: Wire, root: str, have: str) -> str:
+    """Send the commits the other side lacks as {"data"} lines; the value is HEAD."""
+    git.check_repository(root)
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "out.bundle")
+        sha = exchange.bundle(os.path.join(root, ".git"), have, path)
+        if os.path.exists(path):
+            with open(path, "rb") as stream:
+                for piece in iter(lambda: stream.read(PIECE_BYTES), b""):
+                    wire.send({"data": base64.b64encode(piece).decode("ascii")})
+                    wire.finish()
+        return sha
