@@ -36,7 +36,11 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One alert on its way to one channel."""
+    """One alert on its way to one channel.
+
+    `seq` keeps alerts raised at the same moment in order. `remote_id` is what the channel calls the message; `settled_at` when the
+    message was last edited because what it asked for had been decided.
+    """
 
     id: str
     alert_id: str
@@ -47,3 +51,5 @@ class Delivery:
     sent_at: datetime | None = None
     remote_id: str = ""
     error: str = ""
+    seq: int = 0
+    settled_at: datetime | None = None

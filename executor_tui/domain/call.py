@@ -27,7 +27,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`requested_model` is what the client asked for; `model_id`, `key_id`, `pool_id` what served it (empty until known)."""
+    """`requested_model` is what the client asked for; `model_id`, `key_id`, `pool_id` what served it (empty until known).
+    `node_id` is the node whose gateway carries it."""
 
     id: str
     status: CallStatus
@@ -50,6 +51,7 @@ class Call:
     ended_at: datetime | None = None
     ttft_ms: float | None = None
     duration_ms: float | None = None
+    node_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

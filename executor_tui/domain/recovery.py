@@ -6,13 +6,14 @@ from enum import StrEnum
 
 
 class OutageKind(StrEnum):
-    """`first_start` and `clean_stop` need no report; the others each get exactly one."""
+    """`first_start` and `clean_stop` need no report; the others each get exactly one. `scan`: nothing had stopped, somebody asked."""
 
     FIRST_START = "first_start"
     CLEAN_STOP = "clean_stop"
     CRASH = "crash"
     REBOOT = "reboot"
     POWER_LOSS = "power_loss"
+    SCAN = "scan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryReport:
-    """One per outage. `agents`: {id: {before, after, reason}}; `work`: [{id, kind, outcome, detail}]; `todo`: lines for the operator."""
+    """One per outage. `agents`: {id: {before, after, reason}}; `work`: [{id, kind, outcome, detail}]; `todo`: lines for the operator;
+    `timeline`: [{at (RFC 3339), what}] from the last sign of life to the report."""
 
     id: str
     node_id: str
@@ -62,4 +64,5 @@ class RecoveryReport:
     work: tuple[dict[str, object], ...] = ()
     in_flight_usd: float = 0.0
     todo: tuple[str, ...] = ()
+    timeline: tuple[dict[str, object], ...] = ()
     created_at: datetime | None = None

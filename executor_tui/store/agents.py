@@ -1,13 +1,17 @@
 """Agents and their checkpoints."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+
+from sqlalchemy import bindparam, update
 
 from executor_tui.domain.agent import Agent, AgentState, Ping
 from executor_tui.domain.event import Event, Level
 from executor_tui.domain.recovery import Checkpoint
 from executor_tui.store import tables
-from executor_tui.store.repository import Repository
+from executor_tui.store.codec import to_row
+from executor_tui.store.repository import Repository, record
 
 
 class Agents(Repository[Agent]):
@@ -32,18 +36,42 @@ class Agents(Repository[Agent]):
         event = None
         if agent.state != state:
             values["state_since"] = now
-            bad = state in (AgentState.DEGRADED, AgentState.OFFLINE)
-            message = f"{agent.name} is {state}" + (f": {reason}" if reason else "")
-            event = Event(
-                "agent.state_changed", message, Level.WARNING if bad else Level.INFO, agent_id=agent_id,
-                project_id=str(values.get("project_id") or agent.project_id or ""),
-                data={"from": str(agent.state), "to": str(state), "reason": reason},
-            )  # fmt: skip
+            event = _state_changed(agent, state, reason, str(values.get("project_id") or agent.project_id or ""))
         await self._update(agent_id, event, state=state, reason=reason, last_seen_at=now, **values)
 
     async def pinged(self, ping: Ping) -> None:
         """Record the answer of a ping."""
         await self.set_state(ping.agent_id, ping.state, ping.reason, latency_ms=ping.latency_ms)
+
+    async def pinged_all(self, pings: Sequence[Ping]) -> None:
+        """Record the answers of a whole round in one transaction, events of real changes included; unknown agents are left aside."""
+        known = {agent.id: agent for agent in await self.list()}
+        now, rows, events = self.clock.now(), [], list[Event]()
+        for ping in pings:
+            agent = known.get(ping.agent_id)
+            if agent is None:
+                continue
+            changed = agent.state != ping.state
+            rows.append({
+                "b_id": agent.id, "state": ping.state.value, "reason": ping.reason, "latency_ms": ping.latency_ms, "last_seen_at": now,
+                "state_since": now if changed else agent.state_since,
+            })  # fmt: skip
+            if changed:
+                events.append(_state_changed(agent, ping.state, ping.reason, agent.project_id or ""))
+        if not rows:
+            return
+        async with self.db.write(self.topic, *(("events",) if events else ())) as conn:
+            await conn.execute(update(self.table).where(self.table.c.id == bindparam("b_id")), rows)
+            await record(conn, self.clock, *events)
+
+
+def _state_changed(agent: Agent, state: AgentState, reason: str, project_id: str) -> Event:
+    bad = state in (AgentState.DEGRADED, AgentState.OFFLINE)
+    message = f"{agent.name} is {state}" + (f": {reason}" if reason else "")
+    return Event(
+        "agent.state_changed", message, Level.WARNING if bad else Level.INFO, agent_id=agent.id, project_id=project_id,
+        data={"from": str(agent.state), "to": str(state), "reason": reason},
+    )  # fmt: skip
 
 
 class Checkpoints(Repository[Checkpoint]):
@@ -52,3 +80,11 @@ class Checkpoints(Repository[Checkpoint]):
     async def save(self, checkpoint: Checkpoint) -> None:
         """On disk when this returns; one row per agent."""
         await self._put(replace(checkpoint, saved_at=checkpoint.saved_at or self.clock.now()))
+
+    async def save_all(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Several at once, in one transaction; on disk when this returns. At most one for each agent."""
+        now = self.clock.now()
+        rows = [to_row(replace(c, saved_at=c.saved_at or now)) for c in checkpoints]
+        if rows:
+            async with self.db.write(self.topic) as conn:
+                await conn.execute(self.db.upsert_many(self.table), rows)

@@ -46,10 +46,17 @@ class Calls(Repository[Call]):
                     await conn.execute(update(table).where(table.c.id == row_id).values(**values))
             await record(conn, self.clock, event)
 
-    async def lose_in_flight(self, gateway_call_ids: Sequence[str] | None = None) -> tuple[Call, ...]:
-        """Mark calls left in flight by a dead gateway as lost; their estimates stay counted. Returns them."""
+    async def lose_in_flight(
+        self, gateway_call_ids: Sequence[str] | None = None, *, node_ids: Sequence[str] | None = None
+    ) -> tuple[Call, ...]:
+        """Mark calls left in flight by a dead gateway as lost; their estimates stay counted. Returns them.
+
+        With `node_ids` only calls carried by those nodes, with neither argument every call there is.
+        """
         c = self.table.c
         where = [c.status == CallStatus.IN_FLIGHT.value]
+        if node_ids is not None:
+            where.append(c.node_id.in_(node_ids))
         if gateway_call_ids is not None:
             where.append(c.id.in_(gateway_call_ids))
         found = await self._many(select(self.table).where(*where))

@@ -94,6 +94,14 @@ class Database:
             changes[name] = table.c[name] + amount
         return statement.on_conflict_do_update(index_elements=primary, set_=changes)
 
+    def upsert_many(self, table: Any) -> Executable:
+        """As `upsert`, to be executed with a list of whole rows; compiled once, however many there are."""
+        insert = sqlite.insert if self.is_sqlite else postgresql.insert
+        statement = insert(table)
+        primary = [c.name for c in table.primary_key]
+        changes = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in primary}
+        return statement.on_conflict_do_update(index_elements=primary, set_=changes)
+
     async def all(self, statement: Executable) -> Rows:
         """Every row of a query, as mappings."""
         async with self.read() as conn:

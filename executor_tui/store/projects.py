@@ -75,6 +75,17 @@ class Steps(Repository[Step]):
         """The steps of a project in order."""
         return await self._many(select(self.table).where(self.table.c.project_id == project_id).order_by(self.table.c.seq))
 
+    async def latest(self, project_id: str, limit: int = 20) -> tuple[Step, ...]:
+        """The newest steps of a project, oldest of them first."""
+        query = select(self.table).where(self.table.c.project_id == project_id).order_by(self.table.c.seq.desc()).limit(limit)
+        return tuple(reversed(await self._many(query)))
+
+    async def last_seqs(self) -> dict[str, int]:
+        """Project id → the number of its newest step; projects without a step are not in it."""
+        c = self.table.c
+        rows = await self.db.all(select(c.project_id, func.max(c.seq).label("seq")).group_by(c.project_id))
+        return {row["project_id"]: int(row["seq"]) for row in rows}
+
 
 class Questions(Repository[Question]):
     table, cls, topic, noun = tables.questions, Question, "questions", "question"

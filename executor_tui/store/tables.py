@@ -65,7 +65,7 @@ calls = Table(
     "calls", metadata, _id(), _text("status"), _text("requested_model"), _text("model_id"), _text("provider"), _text("pool_id"),
     _text("key_id"), _text("token_id"), _text("agent_id"), _text("project_id"), _int("input_tokens"), _int("output_tokens"),
     _int("cached_tokens"), _usd("estimate_usd"), _usd("cost_usd"), _text("failure"), _json("trail"), _time("started_at"),
-    _time("ended_at"), Column("ttft_ms", Float, nullable=True), Column("duration_ms", Float, nullable=True),
+    _time("ended_at"), Column("ttft_ms", Float, nullable=True), Column("duration_ms", Float, nullable=True), _text("node_id"),
 )  # fmt: skip
 Index("ix_calls_started", calls.c.started_at)
 Index("ix_calls_project", calls.c.project_id)
@@ -122,7 +122,7 @@ checkpoints = Table(
 recovery_reports = Table(
     "recovery_reports", metadata, _id(), _text("node_id"), _text("kind"), _text("sure"), _time("down_from"), _time("up_at"),
     Column("downtime_s", Float, nullable=False), _text("summary"), _json("agents"), _json("work"), _usd("in_flight_usd"), _json("todo"),
-    _time("created_at"),
+    _json("timeline"), _time("created_at"),
 )  # fmt: skip
 
 nodes = Table(
@@ -146,7 +146,7 @@ alerts = Table(
 
 deliveries = Table(
     "deliveries", metadata, _id(), _text("alert_id"), _text("channel"), _text("status"), _int("attempts"), _time("next_at"),
-    _time("sent_at"), _text("remote_id"), _text("error"),
+    _time("sent_at"), _text("remote_id"), _text("error"), _int("seq"), _time("settled_at"),
 )  # fmt: skip
 Index("ix_deliveries_pending", deliveries.c.status, deliveries.c.next_at)
 
