@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, func, select, update
 
 from executor_tui.domain.agent import Agent, AgentState, Ping
 from executor_tui.domain.event import Event, Level
@@ -38,6 +38,14 @@ class Agents(Repository[Agent]):
             values["state_since"] = now
             event = _state_changed(agent, state, reason, str(values.get("project_id") or agent.project_id or ""))
         await self._update(agent_id, event, state=state, reason=reason, last_seen_at=now, **values)
+
+    async def in_state(self, *states: AgentState, limit: int) -> tuple[tuple[Agent, ...], int]:
+        """Up to `limit` agents in any of these states, paused ones aside, longest in it first; and how many there are in all."""
+        c = self.table.c
+        where = (c.state.in_([s.value for s in states]), c.paused.is_(False))
+        row = await self.db.one(select(func.count().label("count")).select_from(self.table).where(*where))
+        found = await self._many(select(self.table).where(*where).order_by(c.state_since, c.id).limit(limit))
+        return found, int(row["count"]) if row else 0
 
     async def pinged(self, ping: Ping) -> None:
         """Record the answer of a ping."""

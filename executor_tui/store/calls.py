@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, case, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, Table, case, func, insert, select, type_coerce, update
 
 from executor_tui.domain.call import Call, CallStatus, VirtualKey
 from executor_tui.domain.errors import NotFoundError
@@ -13,6 +13,8 @@ from executor_tui.domain.event import Event, Level
 from executor_tui.store import tables
 from executor_tui.store.codec import out_values, to_row
 from executor_tui.store.repository import Repository, record
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Calls(Repository[Call]):
         row = await self.db.one(select(*self._sums()).where(*where))
         return _spend(row)
 
-    async def spend_by(self, column: str, since: datetime | None = None, project_id: str = "") -> dict[str, Spend]:
+    async def spend_by(self, column: str, since: datetime | None = None, project_id: str = "", pool_id: str = "") -> dict[str, Spend]:
         """Spend grouped by `model_id`, `key_id`, `pool_id`, `agent_id`, `project_id` or `token_id`."""
         by = self.table.c[column]
         query = select(by.label("name"), *self._sums()).group_by(by)
@@ -97,13 +99,24 @@ class Calls(Repository[Call]):
             query = query.where(self.table.c.started_at >= since)
         if project_id:
             query = query.where(self.table.c.project_id == project_id)
+        if pool_id:
+            query = query.where(self.table.c.pool_id == pool_id)
         return {str(row["name"]): _spend(row) for row in await self.db.all(query)}
 
-    async def recent(self, limit: int = 100, project_id: str = "") -> tuple[Call, ...]:
+    async def spend_per(self, step_s: int, since: datetime, until: datetime) -> dict[int, Spend]:
+        """Spend by slice of `step_s` seconds: number of the slice, counted from `since` → sums. Empty slices are absent."""
+        started = self.table.c.started_at
+        offset = int((since - _EPOCH).total_seconds())
+        slot = ((type_coerce(started, BigInteger) // 1_000_000 - offset) // step_s).label("slot")
+        query = select(slot, *self._sums()).where(started >= since, started < until).group_by(slot)
+        return {int(row["slot"]): _spend(row) for row in await self.db.all(query)}
+
+    async def recent(self, limit: int = 100, project_id: str = "", pool_id: str = "", agent_id: str = "") -> tuple[Call, ...]:
         """The newest calls, newest first."""
         query = select(self.table).order_by(self.table.c.started_at.desc()).limit(limit)
-        if project_id:
-            query = query.where(self.table.c.project_id == project_id)
+        for column, value in (("project_id", project_id), ("pool_id", pool_id), ("agent_id", agent_id)):
+            if value:
+                query = query.where(self.table.c[column] == value)
         return await self._many(query)
 
     def _sums(self) -> tuple[ColumnElement[Any], ...]:

@@ -88,6 +88,17 @@ class Events(Repository[Event]):
         query = self._filtered(min_level, agent_id, project_id, ()).where(c.seq > seq)
         return await self._many(query.order_by(c.seq).limit(limit))
 
+    async def between(self, start: datetime, end: datetime, limit: int = 1000) -> tuple[Event, ...]:
+        """Events of a span of time, oldest first."""
+        c = self.table.c
+        return await self._many(select(self.table).where(c.at >= start, c.at <= end).order_by(c.seq).limit(limit))
+
+    async def seq_of(self, moment: datetime) -> int:
+        """The last event at or before a moment; 0 when there is none."""
+        c = self.table.c
+        row = await self.db.one(select(c.seq).where(c.at <= moment).order_by(c.at.desc(), c.seq.desc()).limit(1))
+        return int(row["seq"]) if row else 0
+
     async def last_seq(self) -> int:
         row = await self.db.one(select(func.coalesce(func.max(self.table.c.seq), 0).label("seq")))
         return int(row["seq"]) if row else 0

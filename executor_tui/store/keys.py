@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 
 from executor_tui.domain.errors import ConflictError
 from executor_tui.domain.event import Event
@@ -37,6 +37,11 @@ class Keys(Repository[Key]):
         """Keys that may be tried: verified, or not yet known to be bad."""
         good = [KeyState.VERIFIED.value, KeyState.UNVERIFIED.value]
         return await self._many(select(self.table).where(self.table.c.state.in_(good)).order_by(self.table.c.id))
+
+    async def count(self) -> int:
+        """How many keys there are, whatever their state."""
+        row = await self.db.one(select(func.count().label("count")).select_from(self.table))
+        return int(row["count"]) if row else 0
 
     async def set_state(self, key_id: str, state: KeyState, reason: str = "", event: Event | None = None) -> None:
         """Record what verification or a provider's refusal said of a key."""
@@ -78,7 +83,8 @@ class Parks(Repository[Park]):
         """Parks in force at `at` (default now)."""
         now = at or self.clock.now()
         c = self.table.c
-        in_force = and_(c.cleared_at.is_(None), or_(c.ends_at.is_(None), c.ends_at > now))
+        standing = c.cleared_at.is_(None) if at is None else and_(c.started_at <= at, or_(c.cleared_at.is_(None), c.cleared_at > at))
+        in_force = and_(standing, or_(c.ends_at.is_(None), c.ends_at > now))
         return await self._many(select(self.table).where(in_force).order_by(c.ends_at))
 
     async def park(self, park: Park, event: Event | None = None) -> Park:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import NotFoundError
@@ -53,11 +53,9 @@ class Leases:
         now, until = self.clock.now(), self.clock.now() + timedelta(seconds=ttl_s)
         t = tables.leases
         async with self.db.write() as conn:
-            row = (await conn.execute(select(t).where(t.c.name == name).with_for_update())).mappings().first()
-            if row is None:
-                lease = Lease(name, holder, 1, until)
-                await conn.execute(self.db.upsert(t, to_row(lease)))
-                return lease
+            # The row is made first, so that there is one to lock: of two nodes starting at once on Postgres the second waits here.
+            await conn.execute(self.db.insert_new(t, to_row(Lease(name, "", 0, now))))
+            row = (await conn.execute(select(t).where(t.c.name == name).with_for_update())).mappings().one()
             lease = from_row(Lease, row)
             if lease.holder and lease.holder != holder and lease.expires_at > now:
                 return None
@@ -112,10 +110,8 @@ class Notes:
     async def claim(self, name: str, value: object) -> bool:
         """Write a note only if it does not exist yet; says whether this call wrote it. The way to do something once."""
         async with self.db.write("notes") as conn:
-            if (await conn.execute(select(tables.notes.c.name).where(tables.notes.c.name == name))).first() is not None:
-                return False
-            await conn.execute(insert(tables.notes).values(name=name, value=value, updated_at=self.clock.now()))
-        return True
+            values = {"name": name, "value": value, "updated_at": self.clock.now()}
+            return (await conn.execute(self.db.insert_new(tables.notes, values))).rowcount == 1
 
     async def delete(self, name: str) -> None:
         async with self.db.write("notes") as conn:

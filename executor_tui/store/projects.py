@@ -105,6 +105,11 @@ class Questions(Repository[Question]):
         c = self.table.c
         return await self._many(select(self.table).where(c.answered_at.is_(None)).order_by(c.created_at))
 
+    async def of(self, project_id: str) -> tuple[Question, ...]:
+        """Every question of a project, oldest first."""
+        c = self.table.c
+        return await self._many(select(self.table).where(c.project_id == project_id).order_by(c.created_at))
+
     async def answer(self, question_id: str, text: str, by: str) -> None:
         """Answer a question. The first answer wins: a second raises ConflictError."""
         c = self.table.c

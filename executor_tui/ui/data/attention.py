@@ -1,0 +1,103 @@
+"""What waits for the operator, most urgent first: the attention line of the console and `executor watch` say the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from executor_tui.domain.agent import Agent, AgentState
+from executor_tui.domain.approval import Approval
+from executor_tui.domain.key import Park
+from executor_tui.domain.project import Project, ProjectStatus, Question
+from executor_tui.ui.form import left, money
+from executor_tui.ui.text import clean, plural
+
+if TYPE_CHECKING:
+    from executor_tui.store.store import Store
+
+Kind = Literal["approval", "question", "failure", "park"]
+FAILED_LATELY = timedelta(hours=24)
+MOST_NAMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """One thing that waits. `screen` and `target` say where it is dealt with."""
+
+    kind: Kind
+    id: str
+    text: str
+    screen: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """`counts` are totals; `matters` names the first of them in order of urgency."""
+
+    matters: tuple[Matter, ...] = ()
+    approvals: int = 0
+    questions: int = 0
+    failures: int = 0
+    parks: int = 0
+
+    def line(self) -> str:
+        """One plain line, as `executor watch` prints it."""
+        if not self.matters:
+            return "nothing waits for you"
+        rest = self.rest()
+        return self.matters[0].text + (f" · {rest}" if rest else "")
+
+    def rest(self) -> str:
+        """What waits besides the first matter, as counts."""
+        left_over = {"approval": self.approvals, "question": self.questions, "failure": self.failures, "park": self.parks}
+        if self.matters:
+            left_over[self.matters[0].kind] -= 1
+        return " · ".join(plural(n, _WORDS[kind]) for kind, n in left_over.items() if n > 0)
+
+
+_WORDS = {"approval": "approval", "question": "question", "failure": "failure", "park": "park"}
+
+
+async def fetch(store: "Store", at: datetime | None = None) -> Attention:
+    """What waits now."""
+    now = at or store.clock.now()
+    approvals = await store.approvals.pending()
+    questions = await store.questions.open()
+    projects = await store.projects.in_status(ProjectStatus.FAILED, ProjectStatus.QUARANTINED)
+    agents, unwell = await store.agents.in_state(AgentState.DEGRADED, AgentState.OFFLINE, limit=MOST_NAMED)
+    return assemble(now, approvals, questions, projects, agents, unwell, await store.parks.open())
+
+
+def assemble(
+    now: datetime,
+    approvals: Sequence[Approval],
+    questions: Sequence[Question],
+    projects: Sequence[Project],
+    agents: Sequence[Agent],
+    unwell: int,
+    parks: Sequence[Park],
+) -> Attention:
+    """Order: approvals (soonest to expire first), questions, projects that failed, agents that are unwell, parks."""
+    asked = sorted(approvals, key=lambda a: a.expires_at or now + timedelta(days=365))
+    failed = [p for p in projects if p.status is ProjectStatus.QUARANTINED or (p.finished_at or now) > now - FAILED_LATELY]
+    matters = [
+        *(_approval(a, now) for a in asked),
+        *(_question(q) for q in questions),
+        *(Matter("failure", p.id, f"✗ {p.id} {p.status}: {clean(p.detail or p.goal)}", "projects", p.id) for p in failed),
+        *(Matter("failure", a.id, f"✗ {a.id} {a.state}" + (f": {clean(a.reason)}" if a.reason else ""), "fleet", a.id) for a in agents),
+        *(Matter("park", p.id, f"◷ {p.pool_id} parked {left(p.ends_at, now)}: {clean(str(p.reason))}", "hydra", p.id) for p in parks),
+    ]
+    return Attention(tuple(matters), len(asked), len(questions), len(failed) + unwell, len(parks))
+
+
+def _approval(approval: Approval, now: datetime) -> Matter:
+    cost = f" ~{money(approval.estimate_usd)}" if approval.estimate_usd else ""
+    until = f", {left(approval.expires_at, now)} left" if approval.expires_at else ""
+    return Matter("approval", approval.id, f"▲ approve? {clean(approval.subject)}{cost}{until}", "approvals", approval.id)
+
+
+def _question(question: Question) -> Matter:
+    if question.kind == "keys":
+        return Matter("question", question.id, f"? {clean(question.text)}", "hydra", question.id)
+    return Matter("question", question.id, f"? {clean(question.text)}", "projects", question.project_id or "")
