@@ -103,9 +103,10 @@ class Database:
         return statement.on_conflict_do_update(index_elements=primary, set_=changes)
 
     def insert_new(self, table: Any, values: Mapping[str, Any]) -> Executable:
-        """INSERT … ON CONFLICT(primary key) DO NOTHING; the result's rowcount says whether it was new."""
+        """INSERT … ON CONFLICT(primary key) DO NOTHING; a row comes back only when it was new."""
         insert = sqlite.insert if self.is_sqlite else postgresql.insert
-        return insert(table).values(**values).on_conflict_do_nothing(index_elements=[c.name for c in table.primary_key])
+        primary = list(table.primary_key)
+        return insert(table).values(**values).on_conflict_do_nothing(index_elements=[c.name for c in primary]).returning(*primary)
 
     async def all(self, statement: Executable) -> Rows:
         """Every row of a query, as mappings."""

@@ -111,7 +111,7 @@ class Notes:
         """Write a note only if it does not exist yet; says whether this call wrote it. The way to do something once."""
         async with self.db.write("notes") as conn:
             values = {"name": name, "value": value, "updated_at": self.clock.now()}
-            return (await conn.execute(self.db.insert_new(tables.notes, values))).rowcount == 1
+            return (await conn.execute(self.db.insert_new(tables.notes, values))).first() is not None
 
     async def delete(self, name: str) -> None:
         async with self.db.write("notes") as conn:
