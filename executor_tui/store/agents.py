@@ -51,6 +51,12 @@ class Agents(Repository[Agent]):
         """Record the answer of a ping."""
         await self.set_state(ping.agent_id, ping.state, ping.reason, latency_ms=ping.latency_ms)
 
+    async def states(self) -> dict[str, str]:
+        """Agent id → state, without reading the rest of the rows."""
+        c = self.table.c
+        async with self.db.read() as conn:
+            return {row[0]: row[1] for row in await conn.execute(select(c.id, c.state))}
+
     async def pinged_all(self, pings: Sequence[Ping]) -> None:
         """Record the answers of a whole round in one transaction, events of real changes included; unknown agents are left aside."""
         known = {agent.id: agent for agent in await self.list()}

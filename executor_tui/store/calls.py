@@ -49,16 +49,18 @@ class Calls(Repository[Call]):
             await record(conn, self.clock, event)
 
     async def lose_in_flight(
-        self, gateway_call_ids: Sequence[str] | None = None, *, node_ids: Sequence[str] | None = None
+        self, gateway_call_ids: Sequence[str] | None = None, *, node_ids: Sequence[str] | None = None, before: datetime | None = None
     ) -> tuple[Call, ...]:
         """Mark calls left in flight by a dead gateway as lost; their estimates stay counted. Returns them.
 
-        With `node_ids` only calls carried by those nodes, with neither argument every call there is.
+        With `node_ids` only calls carried by those nodes, with `before` only those begun before then.
         """
         c = self.table.c
         where = [c.status == CallStatus.IN_FLIGHT.value]
         if node_ids is not None:
             where.append(c.node_id.in_(node_ids))
+        if before is not None:
+            where.append(c.started_at < before)
         if gateway_call_ids is not None:
             where.append(c.id.in_(gateway_call_ids))
         found = await self._many(select(self.table).where(*where))

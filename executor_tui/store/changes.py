@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from executor_tui.domain.change import Change, Receipt
+from executor_tui.domain.change import Change, ChangeStatus, Receipt
 from executor_tui.domain.event import Event
 from executor_tui.store import tables
 from executor_tui.store.repository import Repository
@@ -20,6 +20,11 @@ class Changes(Repository[Change]):
 
     async def update(self, change_id: str, event: Event | None = None, **values: Any) -> None:
         await self._update(change_id, event, updated_at=self.clock.now(), **values)
+
+    async def in_status(self, *statuses: ChangeStatus) -> tuple[Change, ...]:
+        """Changes in any of these states, oldest first."""
+        wanted = [s.value for s in statuses]
+        return await self._many(select(self.table).where(self.table.c.status.in_(wanted)).order_by(self.table.c.created_at))
 
     async def list(self) -> tuple[Change, ...]:
         """All, newest first."""
