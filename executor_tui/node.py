@@ -45,7 +45,7 @@ class Node:
         from executor_tui.core.pipeline.runtime import Pipeline
         from executor_tui.core.power_recovery import PowerRecovery
 
-        self.recovery = PowerRecovery(self.store, self.places, self.clock, self.id, boot_id())
+        self.recovery = PowerRecovery(self.store, self.places, self.clock, self.id, notification=lambda: self.config.notification)
         await self.recovery.begin()
         row = NodeRow(self.id, host_name(), os.getpid(), boot_id(), __version__, "", self.clock.now(), self.clock.now())
         await self.store.nodes.put(row)
@@ -56,6 +56,7 @@ class Node:
         self.orchestrator = Orchestrator(parts, self.config)
         self._spawn("gateway", self.gateway.run)
         self._spawn("orchestrator", self.orchestrator.run)
+        self._spawn("recovery", lambda: self.recovery.run(self.config.executor.node.heartbeat_s))
         self._spawn("config-watch", self._watch_config)
         await self._start_messengers()
 
