@@ -33,7 +33,7 @@ async def call(op: str, args: Mapping[str, object]) -> object:
         raise error_of(fault.code, fault.message) from fault
 
 
-async def ask_process(op: str, args: Mapping[str, object], on_output: OnOutput | None = None) -> object:
+async def ask_process(op: str, args: Mapping[str, object], on_output: OnOutput | None = None, give_up_s: int | None = None) -> object:
     """Do one operation in a process of its own. Cancelling ends it and, for a command, everything it started."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -46,7 +46,7 @@ async def ask_process(op: str, args: Mapping[str, object], on_output: OnOutput |
     )
     assert process.stdin is not None and process.stdout is not None
     try:
-        process.stdin.write(talk.request(op, args))
+        process.stdin.write(talk.request(op, args, give_up_s))
         with contextlib.suppress(ConnectionError):
             await process.stdin.drain()
         return await talk.reply(_chunks(process.stdout), on_output)

@@ -15,9 +15,9 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 OnData = Callable[[bytes], None]
 
 
-def request(op: str, args: Mapping[str, object]) -> bytes:
-    """The line that asks for an operation."""
-    return json.dumps({"op": op, "args": dict(args)}).encode("ascii") + b"\n"
+def request(op: str, args: Mapping[str, object], give_up_s: int | None = None) -> bytes:
+    """The line that asks for an operation; `give_up_s` replaces the time it may take by default."""
+    return json.dumps({"op": op, "args": dict(args), "give_up_s": give_up_s}).encode("ascii") + b"\n"
 
 
 async def reply(chunks: AsyncIterator[bytes], on_output: OnOutput | None = None, on_data: OnData | None = None) -> object:

@@ -60,12 +60,17 @@ class Tree:
 
     async def log(self, limit: int = 100) -> list[Commit]:
         """See `Workspace.log`."""
-        rows = cast("list[repository.CommitRow]", await self._call("log", root=self._place, limit=limit))
-        return [Commit(row["sha"], row["author"], datetime.fromtimestamp(row["time_s"], UTC), row["subject"]) for row in rows]
+        return commits_of(await self._call("log", root=self._place, limit=limit))
 
     async def diff(self, old: str, new: str = "HEAD") -> str:
         """See `Workspace.diff`."""
         return str(await self._call("diff", root=self._place, old=old, new=new))
+
+
+def commits_of(value: object) -> list[Commit]:
+    """The commits in a reply to `log`."""
+    rows = cast("list[repository.CommitRow]", value)
+    return [Commit(row["sha"], row["author"], datetime.fromtimestamp(row["time_s"], UTC), row["subject"]) for row in rows]
 
 
 def words_of(command: Command, shell: str) -> list[str]:

@@ -143,12 +143,12 @@ def opened(root: str, path: str) -> Iterator[BinaryIO]:
             raise Fault(faults.NOT_FOUND, f"{shown(path)} does not exist") from error
         except OSError as error:
             raise faults.of_os_error(error, shown(path)) from error
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        what = "a directory, not a file" if stat.S_ISDIR(kind) else "not a regular file"
+        raise Fault(faults.PATH, f"{shown(path)} is {what}")
     with os.fdopen(descriptor, "rb") as stream:
-        kind = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(kind):
-            raise Fault(faults.PATH, f"{shown(path)} is a directory, not a file")
-        if not stat.S_ISREG(kind):
-            raise Fault(faults.PATH, f"{shown(path)} is not a regular file")
         yield stream
 
 

@@ -144,7 +144,10 @@ def seed(root: str, bundle: str, sha: str, branch: str, keep_tree: bool = False)
             unbundle(os.path.join(root, ".git"), bundle, sha)
         git.run(["update-ref", f"refs/heads/{branch}", sha], root, tree)
         git.run(["symbolic-ref", "HEAD", f"refs/heads/{branch}"], root, tree)
-        git.run(["reset", "--quiet", "--mixed" if keep_tree else "--hard", sha], root, tree)
+        if keep_tree:
+            git.run(["reset", "--quiet", "--mixed", sha], root, tree)
+        else:
+            _put_back(root, sha)
         return sha
 
 
@@ -260,11 +263,21 @@ def reset_to(root: str, revision: str) -> str:
     """Put the tree and the branch back to a commit; files that commit does not know are removed, ignored ones are kept."""
     git.check_revision(revision)
     with git.locked(root):
-        tree = git.in_tree(root)
-        make_readable(root)
-        git.run(["reset", "--quiet", "--hard", revision], root, tree)
-        git.run(["clean", "--quiet", "-ffd"], root, tree)
-        return git.run(["rev-parse", "--verify", "HEAD^{commit}"], root, tree).text.strip()
+        _put_back(root, revision)
+        return git.run(["rev-parse", "--verify", "HEAD^{commit}"], root, git.in_tree(root)).text.strip()
+
+
+def _put_back(root: str, revision: str) -> None:
+    tree = git.in_tree(root)
+    make_readable(root)
+    git.run(["reset", "--quiet", "--hard", revision], root, tree)
+    git.run(["clean", "--quiet", "-ffd"], root, tree)
+
+
+def descends(root: str, old: str, new: str) -> bool:
+    """Whether commit `new` has `old` among its ancestors (or is it)."""
+    words = ["merge-base", "--is-ancestor", git.check_revision(old), git.check_revision(new)]
+    return git.run(words, root, git.in_tree(root), allowed=(0, 1, 128)).status == 0
 
 
 def log(root: str, limit: int = 100) -> list[CommitRow]:

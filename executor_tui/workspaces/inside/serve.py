@@ -1,6 +1,7 @@
 """The door of this package: one request on stdin, its reply on stdout, both as lines of JSON.
 
-Request: {"op": name, "args": {...}}. Reply: any number of {"out": base64} and {"data": base64} lines, then {"ok": value} or
+Request: {"op": name, "args": {...}, "give_up_s": seconds or null}.
+Reply: any number of {"out": base64} and {"data": base64} lines, then {"ok": value} or
 {"error": {"code", "message"}}. Bytes that belong to a request follow its line. While a command runs, the end of stdin cancels it.
 """
 
@@ -78,7 +79,8 @@ def perform(op: str, args: Mapping[str, object]) -> object:
     try:
         return OPERATIONS[op](**args)
     except OSError as error:
-        raise faults.of_os_error(error, f"{op} of {faults.shown(str(error.filename or 'the workspace'))}") from error
+        about = error.filename if isinstance(error.filename, str) else str(args.get("path") or args.get("root") or "the workspace")
+        raise faults.of_os_error(error, f"{op} of {faults.shown(about)}") from error
 
 
 def main() -> None:
@@ -86,16 +88,18 @@ def main() -> None:
     wire = Wire(sys.stdout.fileno())
     request = cast("dict[str, object]", json.loads(sys.stdin.buffer.readline(MAX_REQUEST_BYTES)))
     try:
-        wire.send({"ok": _answer(cast("str", request["op"]), cast("dict[str, object]", request["args"]), wire)})
+        wire.send({"ok": _answer(request, wire)})
     except Fault as fault:
         wire.send({"error": {"code": fault.code, "message": fault.message}})
     wire.finish()
 
 
-def _answer(op: str, args: dict[str, object], wire: Wire) -> object:
+def _answer(request: Mapping[str, object], wire: Wire) -> object:
+    op, args = cast("str", request["op"]), cast("dict[str, object]", request["args"])
     if op == "run":
         return runner.run(Job.of(args), wire, sys.stdin.fileno()).as_json()
-    _give_up_after(SEARCH_TIMEOUT_S if op == "search" else OPERATION_TIMEOUT_S, op)
+    usual = SEARCH_TIMEOUT_S if op == "search" else OPERATION_TIMEOUT_S
+    _give_up_after(cast("int | None", request.get("give_up_s")) or usual, op)
     if op == "seed":
         return _seed(**cast("dict[str, str]", args))
     if op == "bundle":
