@@ -16,11 +16,12 @@ from executor_tui.store.store import Store
 def run(places: Places, *, as_json: bool) -> int:
     """Run a node until told to stop. Raises what `running_node` raises; returns 0 after a clean stop."""
     log_to_file(places.log_file)
-    asyncio.run(_run(places, as_json=as_json))
+    asyncio.run(run_feed(places, as_json=as_json))
     return 0
 
 
-async def _run(places: Places, *, as_json: bool) -> None:
+async def run_feed(places: Places, *, as_json: bool) -> None:
+    """As `run`, inside a loop that already runs and with logging set up."""
     from executor_tui.core.systemd import Notifier
     from executor_tui.node import running_node
 
@@ -30,13 +31,12 @@ async def _run(places: Places, *, as_json: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     # Losing the terminal does not stop the fleet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    async with running_node(places) as node:
-        async with asyncio.TaskGroup() as group:
-            feed = group.create_task(print_feed(node.store, sys.stdout, as_json=as_json), name="line-feed")
-            watchdog = group.create_task(Notifier(node.clock).run(), name="systemd-watchdog")
-            await stop.wait()
-            feed.cancel()
-            watchdog.cancel()
+    async with running_node(places) as node, asyncio.TaskGroup() as group:
+        feed = group.create_task(print_feed(node.store, sys.stdout, as_json=as_json), name="line-feed")
+        watchdog = group.create_task(Notifier(node.clock).run(), name="systemd-watchdog")
+        await stop.wait()
+        feed.cancel()
+        watchdog.cancel()
 
 
 async def print_feed(store: Store, out: TextIO, *, as_json: bool, after: int | None = None) -> None:
