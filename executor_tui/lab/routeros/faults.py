@@ -21,6 +21,8 @@ class Faults:
     refuse: dict[str, str] = field(default_factory=dict)
     trap_extra: Mapping[str, str] = field(default_factory=dict)
     fatal: dict[str, str] = field(default_factory=dict)
+    no_empty: bool = False
+    """Leave `!empty` out, for clients that do not know it."""
     ignore: set[str] = field(default_factory=set)
     """Commands acknowledged without being carried out."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from executor_tui.lab.routeros.errors import API, FatalError, TrapError
+from executor_tui.lab.routeros.errors import API, TrapError, no_such_command
 
 Words = list[str]
 
@@ -24,9 +24,9 @@ class Command:
 
 
 def parse_command(words: Words) -> Command:
-    """Raises `FatalError` when the first word is not a command."""
-    if not words or not words[0].startswith("/"):
-        raise FatalError("expected command")
+    """Raises `TrapError`; some clients send a first word that is no command just to see whether the router is there."""
+    if not words[0].startswith("/"):
+        raise no_such_command()
     path, _, verb = words[0].rstrip("/").rpartition("/")
     arguments: dict[str, str] = {}
     queries: list[str] = []

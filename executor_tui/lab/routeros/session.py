@@ -68,6 +68,10 @@ class Session:
         finally:
             await self._end()
 
+    @property
+    def _says_empty(self) -> bool:
+        return self._router.version >= (7, 18) and not self._faults.no_empty
+
     def cut(self) -> None:
         """Drop the connection as a broken line would."""
         self._writer.transport.abort()
@@ -170,7 +174,7 @@ class Session:
         async for item in stream(call):
             await self._send([row(item, call.command.tag)])
             count += 1
-        says_empty = not count and self._router.version >= (7, 18)
+        says_empty = not count and self._says_empty
         await self._send([*([empty(call.command.tag)] if says_empty else []), done(call.command.tag)])
 
     async def _once(self, call: Call) -> None:
@@ -192,7 +196,7 @@ class Session:
             self.cut()
             return
         if answer.rows or answer.prints:
-            says_empty = answer.prints and self._router.version >= (7, 18)
+            says_empty = answer.prints and self._says_empty
             await self._send(rows(answer.rows, command.tag, says_empty=says_empty))
         else:
             await self._send([done(command.tag, answer.ret)])

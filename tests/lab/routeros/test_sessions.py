@@ -109,3 +109,8 @@ def test_a_sentence_is_taken_apart_into_arguments_queries_and_tag() -> None:
     assert (command.path, command.verb, command.tag) == ("/ip/address", "print", "9")
     assert command.arguments == {".proplist": "address", "detail": "", "comment": "a=b"}
     assert command.queries == ("?disabled=no",)
+
+
+async def test_a_first_word_that_is_no_command_is_refused_and_the_connection_stays(client) -> None:
+    assert (await client.trap("#"))["message"] == "no such command"
+    assert await client.rows("/system/identity/print") == [{"name": "office-gw"}]
