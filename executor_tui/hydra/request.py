@@ -27,13 +27,13 @@ class HasHeaders(Protocol):
 class RouteRequest:
     """One request for a model.
 
-    `model`: a registry id or `executor/auto|free|standard|premium|critical`. `complexity` matters for `executor/auto` only (None: moderate).
-    `input_tokens` is an estimate; `max_output_tokens` what the client allows, None when it says nothing. `budget_usd` bounds the estimate of
-    this one call. `chain` replaces the fallback chain; an empty tuple means no fallback at all. `deadline_s` is the wall-clock budget of the
-    whole request (None: gateway.request_deadline_s). With `may_wait` a call that would be refused waits its turn for the model asked for,
-    up to `max_wait_s`, before it falls back. `approval_wait_s`: how long to wait for consent (None: gateway.approval_wait_s, 0: not at all).
+    `model`: a registry id or `executor/auto|free|standard|premium|critical`; `complexity` is for `executor/auto` only (None: moderate).
+    `input_tokens` is an estimate; `max_output_tokens` what the client allows, None when it says nothing. `budget_usd` bounds the estimate
+    of this one call. `chain` replaces the fallback chain; an empty tuple means no fallback at all. `deadline_s` is the wall-clock budget of
+    the whole request (None: gateway.request_deadline_s). With `may_wait` a call that would be refused waits its turn for the model asked
+    for, up to `max_wait_s`, before it falls back. `approval_wait_s`: how long to wait for consent (None: gateway.approval_wait_s).
     `sticky`: calls with the same value prefer the same quota pool and key (prompt caches). `providers`: only routes of these providers.
-    `request_id`: the client's own id of this request; asking again with it finds the same approval.
+    `request_id`: the client's own id of this request; asking again with it finds the same approval. `why`: what it is for, in one line.
     """
 
     model: str
@@ -92,10 +92,10 @@ class Grant:
         return self.provider.base_url
 
 
-class RequestRefused(ExecutorError):  # noqa: N818 - the provider refused; nothing of ours is wrong
+class RequestRefused(ExecutorError):
     """The request itself cannot be served: malformed, too long for every model allowed, or refused by a content filter.
 
-    `status` and `body` are the provider's own (`body` is empty when we refused before sending). Passed on to the client, not retried around.
+    `status` and `body` are the provider's own (`body` is empty when we refused before sending); they are passed on to the client.
     """
 
     def __init__(

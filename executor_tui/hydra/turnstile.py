@@ -1,0 +1,68 @@
+"""Members taking turns, some of them resting until a known time. Choosing costs the same however many there are or rest."""
+
+import heapq
+from collections.abc import Iterator
+from math import inf
+
+from executor_tui.hydra.rotation import Rotation
+
+
+class Turnstile:
+    """A rotation of those that may be tried, and a heap of those that may not, by when they may again; brought up to date lazily."""
+
+    def __init__(self, rotation: Rotation) -> None:
+        self._ready = rotation
+        self._resting: dict[str, float] = {}
+        self._due: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._resting)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._ready or name in self._resting
+
+    def add(self, name: str) -> None:
+        """A new member, ready."""
+        if name not in self:
+            self._ready.add(name)
+
+    def remove(self, name: str) -> None:
+        self._ready.discard(name)
+        self._resting.pop(name, None)
+
+    def rest(self, name: str, until_s: float) -> None:
+        """Not before `until_s` (monotonic; inf: not before `wake`)."""
+        if name in self._ready:
+            self._ready.discard(name)
+        elif name not in self._resting:
+            return
+        self._resting[name] = until_s
+        if until_s < inf:
+            heapq.heappush(self._due, (until_s, name))
+
+    def wake(self, name: str) -> bool:
+        """Something changed: try this one again. True if it was resting."""
+        if self._resting.pop(name, None) is None:
+            return False
+        self._ready.add(name)
+        return True
+
+    def order(self, now_s: float) -> Iterator[str]:
+        """Those that may be tried now, best first. Do not change the turnstile while walking."""
+        while self._due and self._due[0][0] <= now_s:
+            until_s, name = heapq.heappop(self._due)
+            if self._resting.get(name) == until_s:
+                self.wake(name)
+        return self._ready.order()
+
+    def next_ready_s(self) -> float:
+        """When the next of those resting may be tried; inf when only an event can tell."""
+        while self._due and self._resting.get(self._due[0][1]) != self._due[0][0]:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else inf
+
+    def took(self, name: str) -> None:
+        self._ready.took(name)
+
+    def gave_back(self, name: str) -> None:
+        self._ready.gave_back(name)
