@@ -4,7 +4,7 @@ A provider sends one call over one route with one key. It never retries, never f
 It reports failures as raw facts and leaves their meaning to `hydra.failures`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -56,7 +56,11 @@ class ProviderReply:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One event of a stream: `data` is the JSON payload, `event` the SSE event name if any, `raw` its exact bytes if passed through."""
+    """One event of a stream: `data` is the JSON payload, `event` the SSE event name if any.
+
+    `raw` is what a client of the same wire is sent, with its blank line; empty for an event the client did not ask for. `usage` is what the
+    provider has counted so far, where this event says so. `last`: nothing follows.
+    """
 
     data: Body
     event: str = ""
@@ -93,10 +97,13 @@ class ProviderFailure(Exception):
 class ProviderStream(Protocol):
     """An open stream whose first event has already arrived: from here on there is no switching."""
 
-    headers: Mapping[str, str]
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Lower-case reply headers."""
+        ...
 
-    def __aiter__(self) -> AsyncIterator[Chunk]:
-        """Events in order. Raises ProviderFailure of kind "stream", "network" or "timeout"."""
+    def batches(self) -> AsyncIterator[Sequence[Chunk]]:
+        """Events in order, together as they arrived. Raises ProviderFailure of kind "stream", "network" or "timeout"."""
         ...
 
     async def aclose(self) -> None:
