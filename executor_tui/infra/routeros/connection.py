@@ -12,7 +12,7 @@ from executor_tui.infra.routeros.compare import Value, as_text
 from executor_tui.infra.routeros.errors import RouterOsConnectionLostError, RouterOsTrapError
 from executor_tui.infra.routeros.schema import HIDDEN, SECRETS
 from executor_tui.infra.routeros.target import RouterOsTarget
-from executor_tui.infra.routeros.where import Condition
+from executor_tui.infra.routeros.where import Condition, eq
 from executor_tui.infra.routeros.wire import Reply, Wire
 
 Row = Mapping[str, str]
@@ -105,10 +105,12 @@ class Connection:
     async def move(self, menu: str, identity: str, *, before: str = "") -> None:
         """Move an item to just before another, or to the end of the menu.
 
-        A `before` that is not there would silently mean the end (observed on 7.x), so look it up first.
+        The router takes a `before` that is not there for the end and says nothing (observed on 7.x), so it is looked up first.
         """
         values: dict[str, Value] = {"numbers": identity}
         if before:
+            if not await self.rows(menu, eq(".id", before), fields=(".id",)):
+                raise RouterOsTrapError(self.target.name, f"{menu}/move", f"no such item to move before: {before}")
             values["destination"] = before
         await self.call(f"{menu}/move", values)
 

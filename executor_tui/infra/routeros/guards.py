@@ -5,9 +5,11 @@ connection is gone. What is not undone is said with an error, never passed over.
 """
 
 import contextlib
+import re
 from types import TracebackType
 from typing import Protocol, Self
 
+from executor_tui.domain.errors import UsageError
 from executor_tui.infra.routeros.connection import Connection
 from executor_tui.infra.routeros.errors import (
     CommitUncertainError,
@@ -114,23 +116,31 @@ _COMMENT = "executor: dead man's switch, restores the backup unless it is cancel
 
 
 class DeadManSwitch(_Closing):
-    """For routers before 7.18: a backup, and a job that loads it after `after_s` seconds unless it is taken away. Loading reboots."""
+    """For routers before 7.18: a backup, and a job that loads it after `after_s` seconds unless it is taken away. Loading reboots.
+
+    It lives on the router, so another process may take it up by its name: ask `is_armed`, then `commit` or `roll_back`.
+    `name` is made of letters, digits and dashes.
+    """
 
     def __init__(self, connection: Connection, name: str, after_s: int) -> None:
+        """Raises `UsageError` for a name or a time that cannot be used."""
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,48}", name):
+            raise UsageError("a dead man's switch is named with letters, digits and dashes")
+        if after_s < 1:
+            raise UsageError("a dead man's switch needs at least one second")
         self._connection = connection
         self._device = connection.target.name
         self._name = name
         self._after_s = after_s
-        self._backup = name
 
     async def __aenter__(self) -> Self:
         """Raises `GuardBusyError` when a switch of this name is armed already."""
         if await self._jobs():
             hint = "Another change may be under way; the switch fires or is cancelled by itself."
             raise GuardBusyError(self._device, f"a dead man's switch named {self._name} is armed already", hint=hint)
-        self._backup = await self._persistent(self._name)
-        await self._connection.call("/system/backup/save", {"name": self._backup, "dont-encrypt": True})
-        event = f'/system backup load name="{self._backup}" password=""'
+        backup = await self._backup()
+        await self._connection.call("/system/backup/save", {"name": backup, "dont-encrypt": True})
+        event = f'/system backup load name="{backup}" password=""'
         job = {"name": self._name, "interval": f"{self._after_s}s", "on-event": event, "policy": _POLICY, "comment": _COMMENT}
         await self._connection.add("/system/scheduler", job)
         return self
@@ -151,24 +161,25 @@ class DeadManSwitch(_Closing):
             said = "the connection was lost while the dead man's switch was being taken away"
             raise CommitUncertainError(self._device, said, hint=f"It fires within {self._after_s} s if it is still there.") from error
         self.outcome = COMMITTED
-        await self._remove_backup()
+        await self.remove_backup()
 
     async def roll_back(self) -> None:
         """Load the backup now. The router reboots, so the connection ends with it; without one the armed switch does the same later."""
-        self._connection.require_open()
+        backup = await self._backup()
         with contextlib.suppress(RouterOsConnectionLostError):  # the reboot cuts it
-            await self._connection.call("/system/backup/load", {"name": self._backup, "password": ""})
+            await self._connection.call("/system/backup/load", {"name": backup, "password": ""})
         self.outcome = ROLLED_BACK
 
     async def _jobs(self) -> list[str]:
         ours = all_of(eq("name", self._name), eq("comment", _COMMENT))
         return [row[".id"] for row in await self._connection.rows("/system/scheduler", ours, fields=(".id",))]
 
-    async def _persistent(self, name: str) -> str:
-        """Where a `flash` folder exists, only what lies in it survives a power cut."""
-        rows = await self._connection.rows("/file", eq("name", "flash"), fields=(".id", "type"))
-        return f"flash/{name}" if any(row.get("type") == "directory" for row in rows) else name
-
-    async def _remove_backup(self) -> None:
-        rows = await self._connection.rows("/file", eq("name", f"{self._backup}.backup"), fields=(".id",))
+    async def remove_backup(self) -> None:
+        """Take the backup off the router. It holds the router's secrets; after a restore it is still there until somebody does this."""
+        rows = await self._connection.rows("/file", eq("name", f"{await self._backup()}.backup"), fields=(".id",))
         await self._connection.remove("/file", *(row[".id"] for row in rows))
+
+    async def _backup(self) -> str:
+        """Where the backup lies. On a router with a `flash` folder only what is in it survives a power cut."""
+        rows = await self._connection.rows("/file", eq("name", "flash"), fields=(".id", "type"))
+        return f"flash/{self._name}" if any(row.get("type") == "directory" for row in rows) else self._name

@@ -252,6 +252,18 @@ class PppSecret(Item):
 
 
 @dataclass(frozen=True, slots=True)
+class PppSession(Item):
+    """Somebody connected over PPP now."""
+
+    MENU: ClassVar[str] = "/ppp/active"
+    name: str = text()
+    service: str = text()
+    caller_id: str = text()
+    address: str = text()
+    uptime_s: float = seconds()
+
+
+@dataclass(frozen=True, slots=True)
 class SimpleQueue(Item):
     """Limits and `rate` in bits per second, counted from the client: `up` is its upload. A limit of 0 is none."""
 

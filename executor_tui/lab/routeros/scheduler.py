@@ -15,6 +15,7 @@ from executor_tui.lab.routeros.state import Router, User
 from executor_tui.lab.routeros.table import Row
 
 _PATH = "/system/scheduler"
+_STARTUP_S = 3.0
 
 
 class Scheduler:
@@ -65,9 +66,9 @@ class Scheduler:
         return start_s
 
     def _start_s(self, row: Row, now_s: float) -> float:
-        """The job's first moment on the monotonic clock. `startup` is the moment the router came up."""
+        """The job's first moment on the monotonic clock. `startup` is shortly after the router came up (3 s, vendor's manual)."""
         if row.values["start-time"] == "startup":
-            return self._router.booted_s
+            return self._router.booted_s + _STARTUP_S
         text = f"{row.values['start-date']} {row.values['start-time']}"
         start = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
         now = self._router.clock.now().replace(microsecond=0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 
 from executor_tui.lab.routeros.call import Call, Caller
@@ -26,6 +27,7 @@ from executor_tui.lab.routeros.state import Router
 from executor_tui.lab.routeros.streams import Stream, stream_for
 from executor_tui.lab.routeros.wire import WireError, encode_sentence, read_sentence
 
+_LOGGER = logging.getLogger(__name__)
 _BEFORE_LOGIN_BYTES = 4_096
 _MAX_BYTES = 32 * 1024 * 1024
 
@@ -137,7 +139,10 @@ class Session:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
-        if not task.cancelled() and task.exception() is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            if not isinstance(error, OSError):
+                _LOGGER.error("a command failed inside the simulated router", exc_info=error)
             self.cut()
 
     async def _cancel(self, command: Command) -> None:

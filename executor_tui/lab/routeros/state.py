@@ -205,7 +205,12 @@ class Router:
         self.reboots += 1
         self.booted_s = self.clock.monotonic_s()
         self.traffic = Traffic()
+        for row in self.tables["/system/scheduler"]:
+            if row.values.get("start-time") == "startup":
+                row.facts.pop("next_s", None)
+                row.facts.pop("done", None)
         self.log("system,info", "router rebooted")
+        self.on_schedule_change()
         self.on_reboot()
 
 

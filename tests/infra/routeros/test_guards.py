@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from executor_tui.domain.errors import UsageError
 from executor_tui.infra.routeros.errors import (
     CommitUncertainError,
     GuardBusyError,
@@ -214,3 +215,37 @@ async def test_a_job_of_the_same_name_that_is_not_ours_is_never_removed(old, dia
     with pytest.raises(GuardEndedError):
         await router.dead_man_switch("change-1", 60).commit()
     assert [values["comment"] for values in old.values("/system/scheduler")] == ["theirs"]
+
+
+async def test_another_process_takes_an_armed_switch_up_by_its_name(old, dial) -> None:
+    router = await dial(old)
+    before = old.values(FILTER)
+    first = router.dead_man_switch("change-1", 120)
+    await first.__aenter__()
+    await block(router)
+    router.abort()
+    later = await dial(old)
+    switch = later.dead_man_switch("change-1", 120)
+    assert await switch.is_armed()
+    await switch.roll_back()
+    assert old.values(FILTER) == before
+    again = await dial(old)
+    await again.dead_man_switch("change-1", 120).remove_backup()
+    assert old.values("/file") == []
+
+
+async def test_backup_lies_in_flash_where_the_router_has_such_a_folder(old, dial, clock) -> None:
+    old.state.table("/file").add({"name": "flash"}, facts={"type": "directory"})
+    router = await dial(old)
+    before = old.values(FILTER)
+    await router.dead_man_switch("change-1", 60).__aenter__()
+    assert "flash/change-1.backup" in {values["name"] for values in old.values("/file")}
+    await block(router)
+    await clock.advance(60)
+    assert old.values(FILTER) == before
+
+
+@pytest.mark.parametrize(("name", "after_s"), [('x" ; /system reboot', 60), ("", 60), ("change-1", 0)])
+async def test_a_switch_that_could_not_fire_as_meant_is_not_armed(router, name: str, after_s: int) -> None:
+    with pytest.raises(UsageError):
+        router.dead_man_switch(name, after_s)

@@ -17,6 +17,7 @@ from executor_tui.infra.routeros.rows import (
     ListedAddress,
     NatRule,
     PppSecret,
+    PppSession,
     Route,
     Rule,
     SimpleQueue,
@@ -47,7 +48,7 @@ async def test_every_kind_of_item_is_read(router) -> None:
     ):
         items = await router.read(kind)
         assert items and all(item.id.startswith("*") for item in items), kind
-    for kind in (PppSecret, SimpleQueue, TreeQueue, Job):
+    for kind in (PppSecret, PppSession, SimpleQueue, TreeQueue, Job):
         assert await router.read(kind) == ()
 
 
@@ -96,6 +97,13 @@ async def test_items_are_added_placed_changed_cleared_moved_and_removed(device, 
     await router.remove(FILTER, identity)
     await router.remove(FILTER)
     assert device.state.table(FILTER).by_id(identity) is None
+
+
+async def test_moving_before_an_item_that_is_not_there_is_refused_rather_than_meaning_the_end(device, router) -> None:
+    before = device.values(FILTER)
+    with pytest.raises(RouterOsTrapError, match="no such item to move before"):
+        await router.move(FILTER, "*2", before="*FFFF")
+    assert device.values(FILTER) == before
 
 
 async def test_settings_without_items_are_changed(device, router) -> None:

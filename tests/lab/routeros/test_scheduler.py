@@ -66,3 +66,17 @@ async def test_reboot_drops_every_connection_and_starts_the_uptime_again(router,
     await client.send("/system/reboot")
     assert await client.ended()
     assert router.state.uptime_s() == 0
+
+
+async def test_a_startup_job_fires_after_each_reboot_and_not_when_it_is_added(router, client, connect, clock) -> None:
+    await clock.advance(10)  # the router is up for a while
+    await client.add("/system/scheduler", name="hello", start_time="startup", on_event=':log info "hello"')
+    heard = lambda: [line["message"] for line in router.state.log_lines()].count("hello")  # noqa: E731
+    await clock.advance(60)
+    assert heard() == 0
+    for boots in (1, 2):
+        await client.send("/system/reboot")
+        assert await client.ended()
+        await clock.advance(10)
+        assert heard() == boots
+        client = await connect(router)
