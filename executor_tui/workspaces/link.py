@@ -6,6 +6,7 @@ Python 3.9 and git are all the machine needs.
 
 import asyncio
 import contextlib
+import functools
 import json
 import shlex
 from collections.abc import AsyncIterator, Mapping
@@ -26,8 +27,10 @@ KEEPALIVE_MISSES = 3
 ENDING_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 630.0
 PIECE_BYTES = 256 * 1024
+NOT_TWICE = frozenset(("edit",))
 
 MODULES = ("faults", "files", "git", "exchange", "repository", "searching", "job", "wire", "capture", "proctree", "disk", "runner", "serve")
+_Process = asyncssh.SSHClientProcess[bytes]
 _PACKAGES = ("executor_tui", "executor_tui.workspaces", "executor_tui.workspaces.inside")
 _START = f"""
 import json, sys, types
@@ -61,51 +64,87 @@ class SshTarget:
         return f"{self.username}@{self.host}" + ("" if self.port == 22 else f":{self.port}")
 
 
+class LostError(UnreachableError):
+    """The connection or the helper went away before the answer came; what was asked for may have happened or not."""
+
+
 class SshLink:
-    """One connection, opened when it is needed and again after it was lost."""
+    """One connection, opened when it is needed and again after it was lost.
+
+    Short operations go one after the other through a helper that stays; a command or a search has a helper of its own, which dies with it.
+    """
 
     def __init__(self, target: SshTarget) -> None:
         self.target = target
         self._connection: asyncssh.SSHClientConnection | None = None
         self._opening = asyncio.Lock()
+        self._steady: _Process | None = None
+        self._turn = asyncio.Lock()
 
-    async def ask(
-        self,
-        op: str,
-        args: Mapping[str, object],
-        *,
-        data: BinaryIO | None = None,
-        on_output: OnOutput | None = None,
-        on_data: talk.OnData | None = None,
-        timeout_s: float = ANSWER_TIMEOUT_S,
+    async def ask(self, op: str, args: Mapping[str, object], *, data: BinaryIO | None = None, on_data: talk.OnData | None = None) -> object:
+        """Do one short operation there; `data` follows the request.
+
+        After a lost connection it is tried once more, unless doing it twice would not be the same as doing it once.
+        """
+        async with self._turn:
+            try:
+                return await self._ask_steady(op, args, data, on_data)
+            except LostError:
+                if op in NOT_TWICE or on_data is not None:
+                    raise
+                if data is not None:
+                    data.seek(0)
+                return await self._ask_steady(op, args, data, on_data)
+
+    async def ask_alone(
+        self, op: str, args: Mapping[str, object], *, on_output: OnOutput | None = None, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> object:
-        """Do one operation there. `data` follows the request; cancelling ends what was started there."""
-        connection = await self._connected()
+        """Do one operation in a helper of its own. Cancelling ends what it started there."""
+        process = await self._start()
         try:
-            process = await connection.create_process(_command(), encoding=None)
-        except (asyncssh.Error, OSError) as error:
-            self._connection = None
-            raise UnreachableError(f"{self.target}: {_reason(error)}") from error
-        try:
-            async with asyncio.timeout(timeout_s):
-                await _send(process, talk.request(op, args), data)
-                return await talk.reply(_chunks(process.stdout), on_output, on_data)
-        except TimeoutError as error:
-            raise UnreachableError(f"{self.target} gave no answer to {op} within {timeout_s:.0f} s") from error
-        except UnreachableError as error:
-            raise await self._explained(process, error) from error
-        except (asyncssh.Error, OSError) as error:
-            self._connection = None
-            raise UnreachableError(f"the connection to {self.target} was lost: {_reason(error)}") from error
+            return await self._converse(process, op, args, timeout_s, on_output=on_output)
         finally:
             await asyncio.shield(asyncio.ensure_future(_finish(process)))
 
     async def close(self) -> None:
         """Close the connection."""
+        steady, self._steady = self._steady, None
         connection, self._connection = self._connection, None
+        if steady is not None:
+            await _finish(steady)
         if connection is not None:
             connection.close()
             await connection.wait_closed()
+
+    async def _ask_steady(self, op: str, args: Mapping[str, object], data: BinaryIO | None, on_data: talk.OnData | None) -> object:
+        process, self._steady = self._steady, None
+        if process is None or process.exit_status is not None or process.channel.get_connection().is_closed():
+            process = await self._start()
+        kept = False
+        try:
+            answer = await self._converse(process, op, args, ANSWER_TIMEOUT_S, data=data, on_data=on_data)
+            kept = True
+            return answer
+        except UnreachableError:
+            raise
+        except WorkspaceError:
+            kept = data is None and on_data is None
+            raise
+        finally:
+            if kept:
+                self._steady = process
+            else:
+                await asyncio.shield(asyncio.ensure_future(_finish(process)))
+
+    async def _start(self) -> _Process:
+        connection = await self._connected()
+        try:
+            process = await connection.create_process(_command(), encoding=None)
+            process.stdin.write(await asyncio.to_thread(sources))
+        except (asyncssh.Error, OSError) as error:
+            self._connection = None
+            raise LostError(f"the connection to {self.target} was lost: {_reason(error)}") from error
+        return process
 
     async def _connected(self) -> asyncssh.SSHClientConnection:
         async with self._opening:
@@ -113,11 +152,35 @@ class SshLink:
                 self._connection = await connect(self.target)
             return self._connection
 
-    async def _explained(self, process: asyncssh.SSHClientProcess[bytes], error: UnreachableError) -> WorkspaceError:
+    async def _converse(
+        self,
+        process: _Process,
+        op: str,
+        args: Mapping[str, object],
+        timeout_s: float,
+        *,
+        data: BinaryIO | None = None,
+        on_output: OnOutput | None = None,
+        on_data: talk.OnData | None = None,
+    ) -> object:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await _send(process, talk.request(op, args), data)
+                return await talk.reply(_chunks(process.stdout), on_output, on_data)
+        except TimeoutError as error:
+            raise UnreachableError(f"{self.target} gave no answer to {op} within {timeout_s:.0f} s") from error
+        except UnreachableError as error:
+            raise await self._explained(process) from error
+        except (asyncssh.Error, OSError) as error:
+            self._connection = None
+            raise LostError(f"the connection to {self.target} was lost: {_reason(error)}") from error
+
+    async def _explained(self, process: _Process) -> UnreachableError:
         """Why the helper gave no answer, from what it left on stderr."""
         said = b""
         with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
             async with asyncio.timeout(ENDING_TIMEOUT_S):
+                process.stdin.write_eof()
                 said = await process.stderr.read(65536)
                 await process.wait_closed()
         if process.exit_status == 127:
@@ -125,7 +188,7 @@ class SshLink:
         lines = said.decode("utf-8", "replace").strip().splitlines()
         if lines:
             return UnreachableError(f"the helper on {self.target} failed: {shown(lines[-1])}")
-        return UnreachableError(f"the connection to {self.target} ended in the middle of an operation", hint=error.hint)
+        return LostError(f"the connection to {self.target} was lost in the middle of an operation")
 
 
 async def connect(target: SshTarget) -> asyncssh.SSHClientConnection:
@@ -183,6 +246,7 @@ def _command() -> str:
     return f"exec python3 -I -S -c {shlex.quote(_START)}"
 
 
+@functools.cache
 def sources() -> bytes:
     """The helper as the line its start reads: names and texts in the order they must be loaded."""
     directory = Path(next(iter(inside.__path__)))
@@ -190,14 +254,12 @@ def sources() -> bytes:
     return json.dumps(texts).encode("ascii") + b"\n"
 
 
-async def _send(process: asyncssh.SSHClientProcess[bytes], line: bytes, data: BinaryIO | None) -> None:
+async def _send(process: _Process, line: bytes, data: BinaryIO | None) -> None:
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(await asyncio.to_thread(sources) + line)
+        process.stdin.write(line)
         while data is not None and (piece := await asyncio.to_thread(data.read, PIECE_BYTES)):
             process.stdin.write(piece)
             await process.stdin.drain()
-        if data is not None:
-            process.stdin.write_eof()
 
 
 async def _chunks(stream: asyncssh.SSHReader[bytes]) -> AsyncIterator[bytes]:
@@ -205,7 +267,7 @@ async def _chunks(stream: asyncssh.SSHReader[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _finish(process: asyncssh.SSHClientProcess[bytes]) -> None:
+async def _finish(process: _Process) -> None:
     """End the helper's input, which ends what it runs, and wait until it is gone; give the channel up when it does not go."""
     with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
         async with asyncio.timeout(ENDING_TIMEOUT_S):

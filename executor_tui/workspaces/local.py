@@ -12,6 +12,7 @@ from executor_tui.workspaces.confined import confined_job
 from executor_tui.workspaces.errors import error_of
 from executor_tui.workspaces.inside import faults, repository
 from executor_tui.workspaces.inside.job import Job
+from executor_tui.workspaces.ownership import give_top, give_tree
 from executor_tui.workspaces.probe import probe
 from executor_tui.workspaces.sandbox import Sandbox, plain_environment, prepare_scratch
 from executor_tui.workspaces.tree import TOOL_SCRIPT, Tree, shown_command, tools_in, words_of
@@ -101,7 +102,22 @@ class LocalWorkspace(Tree):
         async with self._one_at_a_time:
             await self._call("check", root=self._place)
             job = await asyncio.to_thread(self._job, command, bounds, on_output is not None)
-            return talk.result_of(await helper.ask_process("run", job, on_output), shown_command(command), bounds)
+            try:
+                return talk.result_of(await helper.ask_process("run", job, on_output), shown_command(command), bounds)
+            finally:
+                if self._leaves_root:
+                    give_top(self._root, os.getuid())
+
+    async def commit(self, message: str, role: str = "") -> str:
+        """See `Workspace.commit`. Run by root, it also takes the files back from the user commands run as."""
+        async with self._one_at_a_time:
+            if self._leaves_root:
+                await asyncio.to_thread(give_tree, self._root, os.getuid())
+            return await super().commit(message, role)
+
+    @property
+    def _leaves_root(self) -> bool:
+        return self._sandbox is not None and self._sandbox.leave_root
 
     def _job(self, command: Command, limits: RunLimits, stream: bool) -> dict[str, object]:
         if self._sandbox is not None:

@@ -8,6 +8,11 @@ MAX_DEPTH = 200
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def give_top(root: Path, uid: int) -> None:
+    """Make `uid` the owner of `root` itself. Git looks at the owner of the top alone before it trusts a tree."""
+    os.chown(root, uid, uid, follow_symlinks=False)
+
+
 def give_tree(root: Path, uid: int) -> None:
     """Make `uid` the owner of everything at and below `root` but the repository in `.git`.
 

@@ -144,11 +144,12 @@ class SshWorkspace(Tree):
         return f"{self.target}:{self.directory}: commands run there over SSH; that machine is their boundary"
 
     async def _call(self, op: str, **args: object) -> object:
+        ask = self._link.ask_alone if op == "search" else self._link.ask
         try:
-            return await self._link.ask(op, args)
+            return await ask(op, args)
         except RepositoryDamagedError:
             await self._seed(have="", keep_tree=True)
-            return await self._link.ask(op, args)
+            return await ask(op, args)
 
     async def _meet(self) -> None:
         """Bring both sides to one commit: theirs when it continues ours, else ours."""
@@ -225,7 +226,7 @@ class SshWorkspace(Tree):
             own_pids=facts["own_pids"],
         )
         async with self._one_at_a_time:
-            reply = await self._link.ask("run", vars(job), on_output=on_output, timeout_s=bounds.time_s + ANSWER_SLACK_S)
+            reply = await self._link.ask_alone("run", vars(job), on_output=on_output, timeout_s=bounds.time_s + ANSWER_SLACK_S)
             return talk.result_of(reply, shown_command(command), bounds)
 
     async def toolchain(self) -> Toolchain:
@@ -281,7 +282,8 @@ class SshWorkspace(Tree):
             bundle = Path(directory) / "out.bundle"
             sha = await _in_thread(lambda: exchange.bundle(f"{self._mirror}/.git", have, str(bundle)))
             bundle.touch()
-            args = {"root": self.directory, "sha": sha, "branch": branch, "keep_tree": "yes" if keep_tree else "no"}
+            size = bundle.stat().st_size
+            args = {"root": self.directory, "sha": sha, "branch": branch, "keep_tree": keep_tree, "size": size}
             with bundle.open("rb") as data:
                 await self._link.ask("seed", args, data=data)
 

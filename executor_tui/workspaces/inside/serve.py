@@ -1,4 +1,4 @@
-"""The door of this package: one request on stdin, its reply on stdout, both as lines of JSON.
+"""The door of this package: requests on stdin, their replies on stdout, as lines of JSON.
 
 Request: {"op": name, "args": {...}, "give_up_s": seconds or null}.
 Reply: any number of {"out": base64} and {"data": base64} lines, then {"ok": value} or
@@ -6,7 +6,7 @@ Reply: any number of {"out": base64} and {"data": base64} lines, then {"ok": val
 """
 
 # Descriptors and raw paths throughout: pathlib cannot say "relative to this open directory".
-# ruff: noqa: PTH103, PTH110, PTH123, PTH202
+# ruff: noqa: PTH103, PTH110, PTH123
 from __future__ import annotations
 
 import base64
@@ -18,7 +18,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import TypedDict, cast
 
 from executor_tui.workspaces.inside import exchange, faults, files, git, repository, runner, searching
 from executor_tui.workspaces.inside.faults import Fault
@@ -29,6 +29,17 @@ MAX_REQUEST_BYTES = 16 * 1024 * 1024
 OPERATION_TIMEOUT_S = 600
 SEARCH_TIMEOUT_S = 15
 PIECE_BYTES = 256 * 1024
+
+
+class Seed(TypedDict):
+    """A bundle of `size` bytes that follows the request, and where its commit goes."""
+
+    root: str
+    sha: str
+    branch: str
+    keep_tree: bool
+    size: int
+
 
 Operation = Callable[..., object]
 
@@ -84,14 +95,19 @@ def perform(op: str, args: Mapping[str, object]) -> object:
 
 
 def main() -> None:
-    """Answer the one request on stdin."""
+    """Answer the requests on stdin, one after the other; a command is the last one, since the end of stdin is what cancels it."""
     wire = Wire(sys.stdout.fileno())
-    request = cast("dict[str, object]", json.loads(sys.stdin.buffer.readline(MAX_REQUEST_BYTES)))
-    try:
-        wire.send({"ok": _answer(request, wire)})
-    except Fault as fault:
-        wire.send({"error": {"code": fault.code, "message": fault.message}})
-    wire.finish()
+    for line in iter(lambda: sys.stdin.buffer.readline(MAX_REQUEST_BYTES), b""):
+        request = cast("dict[str, object]", json.loads(line))
+        try:
+            wire.send({"ok": _answer(request, wire)})
+        except Fault as fault:
+            wire.send({"error": {"code": fault.code, "message": fault.message}})
+        finally:
+            signal.alarm(0)
+        wire.finish()
+        if request["op"] == "run":
+            return
 
 
 def _answer(request: Mapping[str, object], wire: Wire) -> object:
@@ -101,9 +117,9 @@ def _answer(request: Mapping[str, object], wire: Wire) -> object:
     usual = SEARCH_TIMEOUT_S if op == "search" else OPERATION_TIMEOUT_S
     _give_up_after(cast("int | None", request.get("give_up_s")) or usual, op)
     if op == "seed":
-        return _seed(**cast("dict[str, str]", args))
+        return _seed(cast("Seed", args))
     if op == "bundle":
-        return _bundle(wire, **cast("dict[str, str]", args))
+        return _bundle(wire, str(args["root"]), str(args["have"]))
     return perform(op, args)
 
 
@@ -119,13 +135,16 @@ def _give_up_after(seconds: int, op: str) -> None:
     signal.alarm(seconds)
 
 
-def _seed(root: str, sha: str, branch: str, keep_tree: str) -> str:
-    """Take a bundle from the rest of stdin and put the tree at `root` on its commit, making the repository where there is none."""
+def _seed(seed: Seed) -> str:
+    """Take a bundle from stdin and put the tree on its commit, making the repository where there is none."""
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "in.bundle")
+        left = seed["size"]
         with open(path, "wb") as stream:
-            shutil.copyfileobj(sys.stdin.buffer, stream, PIECE_BYTES)
-        return repository.seed(root, path if os.path.getsize(path) else "", sha, branch, keep_tree == "yes")
+            while left > 0 and (piece := sys.stdin.buffer.read(min(left, PIECE_BYTES))):
+                left -= stream.write(piece)
+        bundle = path if seed["size"] else ""
+        return repository.seed(seed["root"], bundle, seed["sha"], seed["branch"], seed["keep_tree"])
 
 
 def _bundle(wire: Wire, root: str, have: str) -> str:
