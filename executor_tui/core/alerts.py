@@ -82,16 +82,11 @@ def approval_alert(approval: Approval) -> Alert:
         facts.append(f"on no: {approval.if_denied}")
     diff = approval.details.get("diff")
     data: dict[str, object] = {
-        "approval": approval.id, "confirm_word": confirm_word(approval),
+        "approval": approval.id, "word": approval.word,
         "diff": [str(line) for line in diff] if isinstance(diff, list | tuple) else [],
     }  # fmt: skip
     title = f"Approval needed: {approval.subject}"
     return Alert(new_id("alr"), f"approval:{approval.id}", Severity.WARNING, title, "\n".join(facts), "", approval.id, data)
-
-
-def confirm_word(approval: Approval) -> str:
-    """The word a person must type for this one; empty when a press is enough."""
-    return approval.confirm_word or (approval.id if approval.risk == "destructive" else "")
 
 
 def question_alert(question: Question) -> Alert:

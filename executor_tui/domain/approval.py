@@ -58,6 +58,11 @@ class Approval:
     decided_by: str = ""
     decided_via: str = ""
 
+    @property
+    def word(self) -> str:
+        """What a person must type to say yes, whatever the way they say it; empty when a press is enough."""
+        return self.confirm_word or (self.id if self.risk == "destructive" else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -97,10 +97,10 @@ class Deliveries(Repository[Delivery]):
             await record(conn, self.clock, event)
 
     async def attempt(self, delivery_ids: Sequence[str]) -> None:
-        """Record that sending is about to be tried."""
+        """Record that sending is about to be tried; until its outcome is recorded too, `attempts` without `error` means: unknown."""
         c = self.table.c
         async with self.db.write(self.topic) as conn:
-            await conn.execute(update(self.table).where(c.id.in_(delivery_ids)).values(attempts=c.attempts + 1))
+            await conn.execute(update(self.table).where(c.id.in_(delivery_ids)).values(attempts=c.attempts + 1, error=""))
 
     async def in_status(self, status: DeliveryStatus) -> tuple[Delivery, ...]:
         return await self._many(select(self.table).where(self.table.c.status == status.value))
