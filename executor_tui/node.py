@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from executor_tui.config.load import Config, load
 from executor_tui.config.places import Places
@@ -163,6 +163,7 @@ async def running_node(places: Places, clock: Clock | None = None) -> AsyncItera
 async def run_until(places: Places, done: Callable[[Store], Awaitable[bool]], clock: Clock | None = None) -> None:
     """Run a node until `done` says so; it is asked again after every change in the store."""
     async with running_node(places, clock) as node:
-        async for _ in node.store.feed():
-            if await done(node.store):
-                return
+        async with aclosing(node.store.feed()) as feed:
+            async for _ in feed:
+                if await done(node.store):
+                    return

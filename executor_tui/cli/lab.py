@@ -81,10 +81,11 @@ async def _once(cli: Cli, places: Places, number: int) -> int:
 
 
 async def _until_final(store: "Store", project_id: str) -> "Project":
-    async for _ in store.feed():
-        project = await store.projects.get(project_id)
-        if project.status.final or project.status == "asking":
-            return project
+    async with contextlib.aclosing(store.feed()) as feed:
+        async for _ in feed:
+            project = await store.projects.get(project_id)
+            if project.status.final or project.status == "asking":
+                return project
     raise ExecutorError("the store's feed ended")
 
 

@@ -1,5 +1,6 @@
 """executor watch: one line whenever something waits for the operator; what the console's attention line says."""
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
@@ -27,15 +28,16 @@ async def _watch(cli: Cli, store: "Store", once: bool) -> bool:
     from executor_tui.ui.data.attention import fetch
 
     said = ""
-    async for topics in store.feed():
-        if said and not topics & _TOPICS:
-            continue
-        now = await fetch(store)
-        if now.line() != said:
-            said = now.line()
-            cli.line(_document(now), said)
-        if once:
-            return bool(now.approvals or now.questions)
+    async with aclosing(store.feed()) as feed:
+        async for topics in feed:
+            if said and not topics & _TOPICS:
+                continue
+            now = await fetch(store)
+            if now.line() != said:
+                said = now.line()
+                cli.line(_document(now), said)
+            if once:
+                return bool(now.approvals or now.questions)
     return False
 
 

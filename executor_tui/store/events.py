@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Select, func, or_, select
 
@@ -15,6 +15,7 @@ from executor_tui.store.database import Database
 from executor_tui.store.repository import Repository, record
 
 FLUSH_S = 0.05
+LOG_LINE = "log.line"
 MAX_MESSAGE_CHARS = 4_000
 _LEVELS = {Level.DEBUG: 0, Level.INFO: 1, Level.WARNING: 2, Level.ERROR: 3}
 
@@ -98,6 +99,26 @@ class Events(Repository[Event]):
         c = self.table.c
         row = await self.db.one(select(c.seq).where(c.at <= moment).order_by(c.at.desc(), c.seq.desc()).limit(1))
         return int(row["seq"]) if row else 0
+
+    async def moment_near(self, here: datetime, direction: int, at_least: timedelta) -> datetime | None:
+        """When something other than a log line happened last before (-1) or first after (1) a moment, `at_least` away from it."""
+        c = self.table.c
+        query = select(c.at).where(c.kind != LOG_LINE)
+        if direction < 0:
+            query = query.where(c.at <= here - at_least).order_by(c.at.desc())
+        else:
+            query = query.where(c.at >= here + at_least).order_by(c.at)
+        row = await self.db.one(query.limit(1))
+        return None if row is None else row["at"]
+
+    async def find_text(self, text: str, from_seq: int, direction: int) -> int | None:
+        """`seq` of the nearest event after (1) or before (-1) `from_seq` whose message holds a text, letter case aside; None if none does."""
+        c = self.table.c
+        pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        query = select(c.seq).where(c.message.ilike(pattern, escape="\\"))
+        query = query.where(c.seq > from_seq).order_by(c.seq) if direction > 0 else query.where(c.seq < from_seq).order_by(c.seq.desc())
+        row = await self.db.one(query.limit(1))
+        return None if row is None else int(row["seq"])
 
     async def last_seq(self) -> int:
         row = await self.db.one(select(func.coalesce(func.max(self.table.c.seq), 0).label("seq")))

@@ -5,7 +5,7 @@ SQLite has no notification between processes; `PRAGMA data_version` on a connect
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import aiosqlite
 from psycopg import AsyncConnection
@@ -16,8 +16,8 @@ from executor_tui.store.database import Database
 POLL_S = 0.05
 
 
-async def follow(db: Database, clock: Clock, poll_s: float = POLL_S) -> AsyncIterator[frozenset[str]]:
-    """Yields the set of changed topics, first of all every topic there is. Ends when the consumer stops iterating."""
+async def follow(db: Database, clock: Clock, poll_s: float = POLL_S) -> AsyncGenerator[frozenset[str]]:
+    """Yields the set of changed topics, first of all every topic there is. A consumer that leaves early closes it (`aclosing`)."""
     wait = _SqliteWait(db, clock, poll_s) if db.is_sqlite else _PostgresWait(db)
     await wait.open()
     try:

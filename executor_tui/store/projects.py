@@ -59,17 +59,20 @@ class Steps(Repository[Step]):
     table, cls, topic, noun = tables.steps, Step, "steps", "step"
 
     async def put(self, step: Step, event: Event | None = None) -> None:
-        """Add or replace a step by its id: a durable step that runs twice writes one row. Its cost is added up from calls, not here."""
+        """Add or replace a step by its id: a durable step that runs twice writes one row, and its event only when the status is new.
+
+        Its cost is added up from calls, not here.
+        """
         async with self.db.write(*self._topics(event), "project") as conn:
             row = to_row(step)
-            known = (await conn.execute(select(self.table.c.seq).where(self.table.c.id == step.id))).first()
+            known = (await conn.execute(select(self.table.c.seq, self.table.c.status).where(self.table.c.id == step.id))).first()
             if known is not None:
                 row["seq"] = known[0]
             elif step.seq <= 0:
                 last = select(func.coalesce(func.max(self.table.c.seq), 0)).where(self.table.c.project_id == step.project_id)
                 row["seq"] = int((await conn.execute(last)).scalar_one()) + 1
             await conn.execute(self.db.upsert(self.table, row))
-            await record(conn, self.clock, event if known is None else None)
+            await record(conn, self.clock, event if known is None or known[1] != step.status else None)
 
     async def of(self, project_id: str) -> tuple[Step, ...]:
         """The steps of a project in order."""

@@ -1,6 +1,6 @@
 """The store as everybody sees it: one object with a repository per aggregate and the change feed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from executor_tui.domain.clock import Clock
@@ -55,8 +55,8 @@ class Store:
         await migrate.upgrade(db, clock)
         return cls(db, clock)
 
-    def feed(self) -> AsyncIterator[frozenset[str]]:
-        """Changed topics, first all of them."""
+    def feed(self) -> AsyncGenerator[frozenset[str]]:
+        """Changed topics, first all of them. Leave it early only through `contextlib.aclosing`."""
         return feed.follow(self.db, self.clock)
 
     async def close(self) -> None:

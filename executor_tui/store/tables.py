@@ -90,7 +90,7 @@ projects = Table(
     "projects", metadata, _id(), _text("goal"), _text("status"), _text("stage"), _int("round"), _int("max_rounds"),
     _usd("budget_usd", nullable=True), _usd("cost_usd"), _text("where"), _text("source_repo"), _text("repo_path"), _text("branch"),
     _text("head"), _text("workflow_id"), _text("node_id"), _text("detail"), _text("forked_from"), _text("created_by"),
-    _time("created_at"), _time("updated_at"), _time("finished_at"),
+    _time("created_at"), _time("updated_at"), _time("finished_at"), _time("wake_at"),
 )  # fmt: skip
 
 steps = Table(
