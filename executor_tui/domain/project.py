@@ -44,7 +44,10 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project row. `repo_path` is the delivered repository; `source_repo` an existing one it works on, if any."""
+    """A project row. `repo_path` is the delivered repository; `source_repo` an existing one it works on, if any.
+
+    `forked_from` is the id of the step it was forked from. `wake_at` is when a project that can do nothing now tries again by itself.
+    """
 
     id: str
     goal: str
@@ -67,6 +70,7 @@ class Project:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     finished_at: datetime | None = None
+    wake_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

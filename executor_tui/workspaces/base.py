@@ -113,12 +113,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of the workspace."""
+    """One commit of the workspace; `step` is the value of its Executor-Step trailer, where it has one."""
 
     sha: str
     author: str
     time: datetime
     subject: str
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Tree:
 def commits_of(value: object) -> list[Commit]:
     """The commits in a reply to `log`."""
     rows = cast("list[repository.CommitRow]", value)
-    return [Commit(row["sha"], row["author"], datetime.fromtimestamp(row["time_s"], UTC), row["subject"]) for row in rows]
+    return [Commit(row["sha"], row["author"], datetime.fromtimestamp(row["time_s"], UTC), row["subject"], row["step"]) for row in rows]
 
 
 def words_of(command: Command, shell: str) -> list[str]:

@@ -23,17 +23,19 @@ MAX_COMMITTED_BYTES = 50 * 1024 * 1024
 MAX_DIFF_BYTES = 1024 * 1024
 MAX_MESSAGE_CHARS = 8000
 MAX_COMMITS = 500
+STEP_TRAILER = "%(trailers:key=Executor-Step,valueonly,separator=%x2C)"
 MAX_NESTING = 20
 DEFAULT_BRANCH = "main"
 
 
 class CommitRow(TypedDict):
-    """One commit: `time_s` is seconds since 1970-01-01 UTC."""
+    """One commit: `time_s` is seconds since 1970-01-01 UTC, `step` the value of its Executor-Step trailer."""
 
     sha: str
     author: str
     time_s: int
     subject: str
+    step: str
 
 
 def create(root: str) -> str:
@@ -284,11 +286,11 @@ def log(root: str, limit: int = 100) -> list[CommitRow]:
     """The newest commits of the branch, newest first."""
     git.check_repository(root)
     count = max(1, min(limit, MAX_COMMITS))
-    words = ["log", "-z", f"--max-count={count}", "--no-show-signature", "--format=%H%x01%an%x01%ct%x01%s"]
+    words = ["log", "-z", f"--max-count={count}", "--no-show-signature", f"--format=%H%x01%an%x01%ct%x01{STEP_TRAILER}%x01%s"]
     rows: list[CommitRow] = []
     for entry in _names(git.run(words, root, git.in_tree(root))):
-        sha, author, when, subject = entry.split("\x01", 3)
-        rows.append({"sha": sha, "author": author, "time_s": int(when), "subject": subject})
+        sha, author, when, step, subject = entry.split("\x01", 4)
+        rows.append({"sha": sha, "author": author, "time_s": int(when), "subject": subject, "step": step.strip()})
     return rows
 
 
