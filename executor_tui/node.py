@@ -21,7 +21,10 @@ from executor_tui.domain.alert import Alert, Severity
 from executor_tui.domain.clock import Clock, SystemClock
 from executor_tui.domain.event import Event, Level
 from executor_tui.domain.node import Node as NodeRow
+from executor_tui.notify import intake as notify_intake
+from executor_tui.notify.service import Notifications
 from executor_tui.store.store import Store, default_url
+from executor_tui.vault.open import open_vault
 from executor_tui.version import __version__
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,7 @@ class Node:
         self.election = Election(store.leases, clock, self.id, config.executor.node.lease_s)
         self.gateway = GatewayChild(places, clock, self._gateway_moved)
         self._tasks: list[asyncio.Task[None]] = []
+        self.vault = open_vault(config.executor.vault, places)
         self._access: dict[tuple[str, str], str] = {}
 
     # -- start and stop ------------------------------------------------------------------------------------------------------------
@@ -58,7 +62,15 @@ class Node:
         self._spawn("orchestrator", self.orchestrator.run)
         self._spawn("recovery", lambda: self.recovery.run(self.config.executor.node.heartbeat_s))
         self._spawn("config-watch", self._watch_config)
-        await self._start_messengers()
+        await self._take_in_secrets()
+        self.notifications = Notifications(
+            self.store,
+            self.config.notification,
+            reveal=lambda value: notify_intake.reveal(value, self.store, self.vault),
+            report=lambda alert: raise_alert(self.store, self.config.notification, alert),
+            projects=lambda: self.config.executor.projects,
+        )
+        self._spawn("notifications", self._notify)
 
     async def stop(self) -> None:
         """Take everything down cleanly and say so in last_state.json: the next start finds a clean stop."""
@@ -124,23 +136,47 @@ class Node:
             files = ", ".join(change.files)
             if isinstance(change, ConfigChanged):
                 self.config = change.config
-                self.orchestrator.reconfigure(change.config)
-                self.pipeline.reconfigure(change.config)
+                await self._take_in_secrets()
+                self.orchestrator.reconfigure(self.config)
+                self.pipeline.reconfigure(self.config)
+                self.notifications.apply(self.config.notification)
                 await self.store.notes.delete("config.problem")
                 await self.store.events.add(Event("config.applied", f"{files} changed and applied"))
             else:
                 await self.store.notes.put("config.problem", change.message)
                 text = f"{files} changed but cannot be used; the old settings stay: {change.message}"
                 await self.store.events.add(Event("config.rejected", text, Level.ERROR))
-                alert = Alert(f"alr-config-{files}", f"config:{change.message}", Severity.WARNING, f"{files} cannot be used", change.message)
+                alert = Alert(
+                    f"alr-config-{files}", f"config:{change.message}", Severity.WARNING, f"{files} cannot be used", change.message
+                )
                 await raise_alert(self.store, self.config.notification, alert)
 
-    async def _start_messengers(self) -> None:
-        """The outbox and the chat it talks to; a channel that cannot start says so and leaves the others alone."""
-        from executor_tui.notify.start import start_messengers
+    async def _notify(self) -> None:
+        """The messengers, while this node leads: two nodes must not both answer one chat."""
+        while True:
+            if not self.election.leads:
+                await self.clock.sleep(self.config.executor.node.heartbeat_s)
+                continue
+            serving = asyncio.create_task(self.notifications.run(), name="notifications")
+            try:
+                while self.election.leads and not serving.done():
+                    await asyncio.wait({serving}, timeout=self.config.executor.node.heartbeat_s)
+                if serving.done():
+                    serving.result()
+            finally:
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
 
-        for name, work in await start_messengers(self.store, self.config, self.places, self.clock):
-            self._spawn(name, work)
+    async def _take_in_secrets(self) -> None:
+        """Bot tokens written in plain text are sealed and replaced by references; a file that cannot be rewritten is told, not fatal."""
+        try:
+            taken = await notify_intake.take_in(self.places.config_dir, self.store, self.vault)
+        except OSError as exc:
+            text = f"notification.json keeps its secrets in plain text: it cannot be rewritten ({exc.strerror})"
+            await self.store.events.add(Event("config.secrets_kept", text, Level.WARNING))
+            return
+        if taken.names:
+            self.config = load(self.places.config_dir)
 
 
 @asynccontextmanager
