@@ -16,7 +16,7 @@ _MAX_DEPTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """`input_tokens` is an estimate. `max_output_tokens` is None when the client set no limit. `text` is the latest user text, for scoring."""
+    """`input_tokens` is an estimate; `max_output_tokens` is None when the client set no limit; `text` is the latest user text."""
 
     input_tokens: int
     max_output_tokens: int | None
@@ -41,10 +41,17 @@ def read_features(wire: Wire, body: Body) -> Features:
     tokens = int(chars / CHARS_PER_TOKEN) + images * IMAGE_TOKENS + MESSAGE_TOKENS * len(messages)
     text = _latest_user_text(messages)
     return Features(
-        input_tokens=max(1, tokens), max_output_tokens=_limit(body), needs=_needs(body, bool(tools), bool(images)),
-        is_stream=body.get("stream") is True, turns=len(messages), tools=len(tools) if isinstance(tools, list) else 1, images=images, text=text,
-        code_chars=sum(len(block) for block in re.findall(r"```.*?(?:```|\Z)", text, re.DOTALL)), reasoning=_asks_reasoning(body),
-    )  # fmt: skip
+        input_tokens=max(1, tokens),
+        max_output_tokens=_limit(body),
+        needs=_needs(body, bool(tools), bool(images)),
+        is_stream=body.get("stream") is True,
+        turns=len(messages),
+        tools=len(tools) if isinstance(tools, list) else 1,
+        images=images,
+        text=text,
+        code_chars=sum(len(block) for block in re.findall(r"```.*?(?:```|\Z)", text, re.DOTALL)),
+        reasoning=_asks_reasoning(body),
+    )
 
 
 def _messages(body: Body) -> list[object]:
@@ -114,7 +121,4 @@ def _needs(body: Body, tools: bool, images: bool) -> frozenset[Capability]:
         found.add(Capability.VISION)
     if body.get("stream") is True:
         found.add(Capability.STREAMING)
-    response = body.get("response_format")
-    if isinstance(response, Mapping) and response.get("type") in ("json_object", "json_schema"):
-        found.add(Capability.JSON)
     return frozenset(found)

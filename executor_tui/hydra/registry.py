@@ -18,12 +18,13 @@ SOON_DAYS = 60
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """`warnings` are lines for the operator: models at or near their end, models without a price."""
+    """`last_resort` is a provider whose models end every walk; `warnings` are lines for the operator."""
 
     models: Mapping[str, Model]
     providers: Mapping[str, ProviderSettings]
     chain: tuple[str, ...]
     tier_of: Mapping[Complexity, Tier]
+    last_resort: str = ""
     warnings: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
@@ -36,7 +37,7 @@ class Registry:
         Raises UsageError for a name, or a member of `chain`, that is not in the registry.
         """
         first, tier = self._first(name, complexity)
-        rest = self._named(chain) if chain is not None else self._after(first, tier)
+        rest = self._named(chain) if chain is not None else self._after(name, first, tier)
         seen: dict[str, Model] = {}
         for model in (*first, *rest):
             if model.tier.rank <= tier.rank:
@@ -65,16 +66,17 @@ class Registry:
         yield from from_chain
         yield from sorted(others, key=_is_search)
 
-    def _after(self, first: tuple[Model, ...], tier: Tier) -> Iterator[Model]:
-        """What follows: the chain from where the first model stands in it, or all of it that is no dearer; then cheaper tiers."""
+    def _after(self, name: str, first: tuple[Model, ...], tier: Tier) -> Iterator[Model]:
+        """After a named model: the chain from where it stands in it, or all of it. After a tier: the tiers below. Then the last resort."""
         chain = self._named(self.chain)
-        if len(first) == 1 and first[0] in chain:
-            yield from chain[chain.index(first[0]) + 1 :]
-        else:
-            yield from (m for m in chain if m.tier.rank <= tier.rank)
-        if not first:  # a tier with no model of its own: anything cheaper, the nearest tier first
+        if name not in self.models:
             for lower in sorted((t for t in Tier if t.rank < tier.rank), key=lambda t: -t.rank):
                 yield from self._of_tier(lower)
+        elif first[0] in chain:
+            yield from chain[chain.index(first[0]) + 1 :]
+        else:
+            yield from chain
+        yield from (m for m in self.models.values() if any(r.provider == self.last_resort for r in m.routes))
 
     def _named(self, ids: tuple[str, ...]) -> tuple[Model, ...]:
         unknown = [i for i in ids if i not in self.models]
@@ -87,7 +89,9 @@ def _is_search(model: Model) -> bool:
     return "search" in model.capabilities
 
 
-def build_registry(settings: ModelsSettings, today: date, prices: Mapping[str, PriceEntry] | None = None) -> Registry:
+def build_registry(
+    settings: ModelsSettings, today: date, prices: Mapping[str, PriceEntry] | None = None, *, last_resort: str = ""
+) -> Registry:
     """The registry of models.json. `prices` are read from the price map when not given."""
     if prices is None:
         prices = read_prices(name for model in settings.models for names in _route_names(settings, model) for name in names)
@@ -98,7 +102,8 @@ def build_registry(settings: ModelsSettings, today: date, prices: Mapping[str, P
         models[model.id] = model
         warnings += lines
     providers = MappingProxyType(dict(settings.providers))
-    return Registry(MappingProxyType(models), providers, settings.fallback_chain, dict(settings.complexity), tuple(warnings))
+    last = settings.provider_named(last_resort) or ""
+    return Registry(MappingProxyType(models), providers, settings.fallback_chain, dict(settings.complexity), last, tuple(warnings))
 
 
 def _route_names(settings: ModelsSettings, entry: ModelSettings) -> tuple[tuple[str, ...], ...]:

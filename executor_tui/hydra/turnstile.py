@@ -55,11 +55,14 @@ class Turnstile:
                 self.wake(name)
         return self._ready.order()
 
-    def next_ready_s(self) -> float:
-        """When the next of those resting may be tried; inf when only an event can tell."""
+    def first_resting(self) -> tuple[str, float] | None:
+        """The one that may be tried soonest and when (inf: only an event can tell), or None when nothing rests."""
         while self._due and self._resting.get(self._due[0][1]) != self._due[0][0]:
             heapq.heappop(self._due)
-        return self._due[0][0] if self._due else inf
+        if self._due:
+            return self._due[0][1], self._due[0][0]
+        name = next(iter(self._resting), None)
+        return None if name is None else (name, inf)
 
     def took(self, name: str) -> None:
         self._ready.took(name)
