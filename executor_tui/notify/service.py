@@ -1,7 +1,6 @@
 """Everything that talks to chats, as one task of the leading node: the outbox, its channels, and what comes back over Telegram."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -13,27 +12,28 @@ from executor_tui.domain.errors import VaultError
 from executor_tui.domain.event import Event, Level
 from executor_tui.notify.base import Channel
 from executor_tui.notify.outbox import Outbox
+from executor_tui.notify.routes import raise_alert
 from executor_tui.store.store import Store
 
 if TYPE_CHECKING:
     from executor_tui.notify.telegram import TelegramChannel
 
-log = logging.getLogger(__name__)
+LEADERSHIP_S = 1.0
 
 
 class Notifications:
     """`run()` until cancelled; `apply` new settings while it runs.
 
-    `reveal` turns a setting into its secret (notify.intake.reveal); `report` raises an alert; `projects` gives the settings under which
-    /new starts a project.
+    `reveal` turns a setting into its secret (notify.intake.reveal); `intake` moves secrets given in the clear into the vault; `projects` gives the settings under which /new starts a project. Only
+    the node that `leads` speaks: two would send everything twice, and Telegram lets only one read.
     """
 
     def __init__(
         self, store: Store, settings: NotificationSettings, *, reveal: Callable[[str], Awaitable[str]],
-        report: Callable[[Alert], Awaitable[object]], projects: Callable[[], ProjectSettings], rng: Callable[[], float] = random.random,
+        projects: Callable[[], ProjectSettings], intake: Callable[[], Awaitable[None]] | None = None, leads: Callable[[], bool] = lambda: True, rng: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
-        self._store, self._settings, self._reveal, self._report, self._projects = store, settings, reveal, report, projects
-        self._rng = rng
+        self._store, self._settings, self._reveal, self._projects = store, settings, reveal, projects
+        self._intake, self._leads, self._rng = intake, leads, rng
         self._changed = asyncio.Event()
 
     def apply(self, settings: NotificationSettings) -> None:
@@ -43,22 +43,31 @@ class Notifications:
             self._changed.set()
 
     async def run(self) -> None:
-        """Serve the settings as they are, and start over when they change."""
+        """Serve while this node leads, and start over when the settings change."""
         while True:
+            await self._until(True)
             self._changed.clear()
-            serving = asyncio.create_task(self._serve(), name="notifications")
-            changed = asyncio.create_task(self._changed.wait(), name="notifications-settings")
+            tasks = [
+                asyncio.create_task(self._serve(), name="notifications"),
+                asyncio.create_task(self._changed.wait(), name="notifications-settings"),
+                asyncio.create_task(self._until(False), name="notifications-leadership"),
+            ]
             try:
-                await asyncio.wait({serving, changed}, return_when=asyncio.FIRST_COMPLETED)
-                if serving.done():
-                    serving.result()
-                    await self._changed.wait()
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if tasks[0].done():
+                    tasks[0].result()
             finally:
-                for task in (serving, changed):
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(serving, changed, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until(self, leads: bool) -> None:
+        while self._leads() is not leads:
+            await self._store.clock.sleep(LEADERSHIP_S)
 
     async def _serve(self) -> None:
+        if self._intake is not None:
+            await self._intake()
         telegram = await self._telegram()
         channels: list[Channel] = [c for c in (telegram, await self._discord()) if c is not None]
         outbox = Outbox(self._store, channels, coalesce_s=self._settings.coalesce_s, rng=self._rng)
@@ -74,7 +83,10 @@ class Notifications:
     async def _inbox(self, telegram: "TelegramChannel") -> None:
         from executor_tui.notify.telegram_inbox import Desk, TelegramInbox
 
-        await TelegramInbox(telegram, Desk(self._store, self._report, self._projects, self._rng)).run()
+        await TelegramInbox(telegram, Desk(self._store, self._raise, self._projects, self._rng)).run()
+
+    async def _raise(self, alert: Alert) -> bool:
+        return await raise_alert(self._store, self._settings, alert)
 
     async def _telegram(self) -> "TelegramChannel | None":
         settings = self._settings.telegram
