@@ -28,7 +28,7 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Call:
     """`requested_model` is what the client asked for; `model_id`, `key_id`, `pool_id` what served it (empty until known).
-    `node_id` is the node whose gateway carries it."""
+    `node_id` is the node whose gateway carries it; `approval_id` the consent to a CRITICAL model it is spent under."""
 
     id: str
     status: CallStatus
@@ -52,6 +52,7 @@ class Call:
     ttft_ms: float | None = None
     duration_ms: float | None = None
     node_id: str = ""
+    approval_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Table, case, func, insert, select, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, case, exists, func, literal_column, select, type_coerce, update
+from sqlalchemy.sql import Insert, Update
 
 from executor_tui.domain.call import Call, CallStatus, VirtualKey
+from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import NotFoundError
 from executor_tui.domain.event import Event, Level
 from executor_tui.store import tables
+from executor_tui.store.batch import Batches, Step, insert_whole
 from executor_tui.store.codec import out_values, to_row
+from executor_tui.store.database import Database
+from executor_tui.store.limits import LimitRow
 from executor_tui.store.repository import Repository, record
+from executor_tui.store.types import Usd, UtcTime
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,22 +37,31 @@ class Spend:
 class Calls(Repository[Call]):
     table, cls, topic, noun = tables.calls, Call, "calls", "call"
 
+    def __init__(self, db: Database, clock: Clock, batches: Batches) -> None:
+        super().__init__(db, clock)
+        self._batches = batches
+        self._put_limits = cast(Insert, db.upsert_many(tables.limits))
+
     async def begin(self, calls: Sequence[Call]) -> None:
         """Record calls as in flight, before they are sent. One transaction for the batch."""
-        async with self.db.write("calls") as conn:
-            await conn.execute(insert(self.table), [to_row(c) for c in calls])
+        await self.write(calls, ())
 
-    async def settle(self, calls: Sequence[Call], event: Event | None = None) -> None:
-        """Record how calls ended and add them to their key, virtual key, agent and project, at once. Settling twice adds once."""
-        async with self.db.write("calls", "keys", "tokens", "fleet", "project", *(("events",) if event else ())) as conn:
-            for call in calls:
-                c = self.table.c
-                where = (c.id == call.id, c.status.in_([CallStatus.IN_FLIGHT.value, CallStatus.LOST.value]))
-                if (await conn.execute(update(self.table).where(*where).values(**to_row(call)))).rowcount == 0:
-                    continue
-                for table, row_id, values in _shares(call):
-                    await conn.execute(update(table).where(table.c.id == row_id).values(**values))
-            await record(conn, self.clock, event)
+    async def settle(self, calls: Sequence[Call]) -> None:
+        """Record how calls ended and add them to their key, virtual key, agent, project and approval, at once. Settling twice adds once."""
+        await self.write((), calls)
+
+    async def write(self, begun: Sequence[Call], settled: Sequence[Call], counters: Sequence[LimitRow] = ()) -> None:
+        """Calls that begin, calls that ended and counters of limits, in one transaction that is on disk when this returns."""
+        ended = sorted({call.id: call for call in reversed(settled)}.values(), key=lambda call: call.id)
+        steps = [
+            Step(_BEGIN, [to_row(call) for call in begun]),
+            *(Step(share.statement, _rows_of(share, ended)) for share in _SHARES),
+            Step(_SETTLE, [{**to_row(call), "settled_id": call.id} for call in ended]),
+            Step(self._put_limits, [to_row(row) for row in counters]),
+        ]
+        topics = ["calls"] if begun or ended else []
+        topics += ["keys", "tokens", "fleet", "project"] if ended else []
+        await self._batches.write(steps, [*topics, "limits"] if counters else topics)
 
     async def lose_in_flight(
         self, gateway_call_ids: Sequence[str] | None = None, *, node_ids: Sequence[str] | None = None, before: datetime | None = None
@@ -141,18 +156,49 @@ def _spend(row: Mapping[str, object] | None) -> Spend:
     return Spend(int(number["calls"]), int(number["failed"]), *tokens, number["cost_usd"])
 
 
-def _shares(call: Call) -> list[tuple[Table, str, dict[str, Any]]]:
-    """What a settled call adds to the rows that carry running totals."""
-    k, v, a, p = tables.keys, tables.virtual_keys, tables.agents, tables.projects
-    failed = 1 if call.status is CallStatus.FAILED else 0
-    shares: list[tuple[Table, str, dict[str, Any]]] = [
-        (k, call.key_id, {"calls": k.c.calls + 1, "failures": k.c.failures + failed, "cost_usd": k.c.cost_usd + call.cost_usd,
-                          "last_used_at": call.ended_at}),
-        (v, call.token_id, {"requests": v.c.requests + 1, "spent_usd": v.c.spent_usd + call.cost_usd, "last_used_at": call.ended_at}),
-        (a, call.agent_id, {"cost_usd": a.c.cost_usd + call.cost_usd}),
-        (p, call.project_id, {"cost_usd": p.c.cost_usd + call.cost_usd}),
-    ]  # fmt: skip
-    return [share for share in shares if share[1]]
+_OPEN: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in (CallStatus.IN_FLIGHT, CallStatus.LOST)]
+"""Spelt out in the statement, so that it is the same text for every batch."""
+_BEGIN = insert_whole(tables.calls)
+_SETTLE = (
+    update(tables.calls)
+    .where(tables.calls.c.id == bindparam("settled_id"), tables.calls.c.status.in_(_OPEN))
+    .values({c.name: bindparam(c.name, type_=c.type) for c in tables.calls.columns if c.name != "id"})
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What a settled call adds to a row with running totals. Added before the call is marked as ended, and only while it is not: once."""
+
+    column: str
+    statement: Update
+
+
+def _share(column: str, table: Table, **values: ColumnElement[Any]) -> _Share:
+    still_open = exists().where(tables.calls.c.id == bindparam("call_id"), tables.calls.c.status.in_(_OPEN))
+    return _Share(column, update(table).where(table.c.id == bindparam("row_id"), still_open).values(values))
+
+
+_one = literal_column("1", BigInteger())
+_cost, _ended = bindparam("cost", type_=Usd()), bindparam("ended", type_=UtcTime())
+_k, _v, _a, _p, _ok = (t.c for t in (tables.keys, tables.virtual_keys, tables.agents, tables.projects, tables.approvals))
+_SHARES = (
+    _share("key_id", tables.keys, calls=_k.calls + _one, failures=_k.failures + bindparam("failed", type_=BigInteger()),
+           cost_usd=_k.cost_usd + _cost, last_used_at=_ended),
+    _share("token_id", tables.virtual_keys, requests=_v.requests + _one, spent_usd=_v.spent_usd + _cost, last_used_at=_ended),
+    _share("agent_id", tables.agents, cost_usd=_a.cost_usd + _cost),
+    _share("project_id", tables.projects, cost_usd=_p.cost_usd + _cost),
+    _share("approval_id", tables.approvals, spent_usd=_ok.spent_usd + _cost),
+)  # fmt: skip
+
+
+def _rows_of(share: _Share, calls: Sequence[Call]) -> list[dict[str, Any]]:
+    rows = []
+    for call in calls:
+        if row_id := getattr(call, share.column):
+            failed = 1 if call.status is CallStatus.FAILED else 0
+            rows.append({"row_id": row_id, "call_id": call.id, "cost": call.cost_usd, "failed": failed, "ended": call.ended_at})
+    return sorted(rows, key=lambda row: str(row["row_id"]))
 
 
 class VirtualKeys(Repository[VirtualKey]):

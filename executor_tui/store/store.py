@@ -7,6 +7,7 @@ from executor_tui.domain.clock import Clock
 from executor_tui.store import feed, migrate
 from executor_tui.store.agents import Agents, Checkpoints
 from executor_tui.store.approvals import Approvals
+from executor_tui.store.batch import Batches
 from executor_tui.store.calls import Calls, VirtualKeys
 from executor_tui.store.changes import Changes, Receipts
 from executor_tui.store.database import Database
@@ -26,12 +27,13 @@ class Store:
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self.db, self.clock = db, clock
+        self.batches = Batches(db)
         self.agents = Agents(db, clock)
         self.checkpoints = Checkpoints(db, clock)
         self.keys = Keys(db, clock)
         self.parks = Parks(db, clock)
         self.limits = Limits(db, clock)
-        self.calls = Calls(db, clock)
+        self.calls = Calls(db, clock, self.batches)
         self.tokens = VirtualKeys(db, clock)
         self.approvals = Approvals(db, clock)
         self.projects = Projects(db, clock)
@@ -62,6 +64,7 @@ class Store:
     async def close(self) -> None:
         """Flush what is queued and let go of the database."""
         await self.events.flush()
+        await self.batches.close()
         await self.db.close()
 
 

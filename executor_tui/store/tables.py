@@ -66,6 +66,7 @@ calls = Table(
     _text("key_id"), _text("token_id"), _text("agent_id"), _text("project_id"), _int("input_tokens"), _int("output_tokens"),
     _int("cached_tokens"), _usd("estimate_usd"), _usd("cost_usd"), _text("failure"), _json("trail"), _time("started_at"),
     _time("ended_at"), Column("ttft_ms", Float, nullable=True), Column("duration_ms", Float, nullable=True), _text("node_id"),
+    _text("approval_id"),
 )  # fmt: skip
 Index("ix_calls_started", calls.c.started_at)
 Index("ix_calls_project", calls.c.project_id)
