@@ -56,12 +56,17 @@ class ProjectSettings(Settings):
 
 
 class Budgets(Settings):
-    """USD limits; null means none."""
+    """Limits in USD and in requests; null means none. Days begin at midnight UTC."""
 
     day_usd: float | None = Field(default=None, ge=0)
     agent_day_usd: float | None = Field(default=None, ge=0)
     key_day_usd: float | None = Field(default=None, ge=0)
     project_usd: float | None = Field(default=None, ge=0)
+    """For a project that was given no budget of its own."""
+    day_requests: int | None = Field(default=None, ge=0)
+    agent_day_requests: int | None = Field(default=None, ge=0)
+    key_day_requests: int | None = Field(default=None, ge=0)
+    project_requests: int | None = Field(default=None, ge=0)
 
 
 class QuietHours(Settings):
@@ -124,6 +129,9 @@ class ContainerSettings(Settings):
     memory_mb: int = Field(default=2048, ge=64)
     disk_gb: int = Field(default=8, ge=1)
     keep: Literal["destroy", "stop", "keep"] = "destroy"
+    """What becomes of a project's container when the project is over."""
+    parallel: int = Field(default=4, ge=1, le=64)
+    """How many containers of one change are worked on at once."""
 
 
 class ExecutorSettings(Settings):

@@ -35,7 +35,7 @@ class ProviderSettings(Settings):
     daily_reset: Literal["utc", "pacific", "rolling"] = "utc"
     """When requests per day start anew: midnight UTC, midnight America/Los_Angeles, or 24 hours after the first."""
     limits: dict[str, LimitSettings] = Field(default_factory=dict)
-    """By provider model id, `*` for all."""
+    """By provider model id; `*` for each model not named. A pattern such as `*:free` is one counter shared by all models it matches."""
     several_accounts: str = ""
     """Shown when a second account of this provider is added."""
     local: bool = False
