@@ -7,9 +7,10 @@ anything to do, whether it worked, and whether a machine left by a dead process 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Protocol
 
 from executor_tui.domain.errors import ExecutorError
@@ -132,14 +133,12 @@ class Hands(Protocol):
         ...
 
     async def secret(self, ref: str) -> str:
-        """Open a secret of the vault."""
+        """Open a secret of the vault. Raises VaultError."""
         ...
 
-    async def keep_secret(self, ref: str, secret: str) -> None:
-        """Put a secret into the vault."""
+    async def secret_or_new(self, ref: str, make: Callable[[], str]) -> str:
+        """The secret under this reference; made and kept first when there is none yet. Doing it again gives the same one."""
         ...
-
-    async def has_secret(self, ref: str) -> bool: ...
 
 
 class Guarded(Protocol):
@@ -188,13 +187,17 @@ class Device(Protocol):
         are not finished: what they will take is taken. Called again after a crash it finds the keys it has made."""
         ...
 
-    async def plan(self, operations: Sequence[Json], done: frozenset[str] = frozenset()) -> Plan:
+    async def plan(self, operations: Sequence[Json], change_id: str, done: frozenset[str] = frozenset()) -> Plan:
         """The way from the live state to what resolved operations ask for. `done` are ids of calls known to have been made, for those whose
         effect does not show. Raises PlanRefusedError, and what the driver raises."""
         ...
 
     def guarded(self, plan: Plan, hands: Hands) -> AbstractAsyncContextManager[Guarded]:
         """Put the guard up. Leaving the block without `commit` or `roll_back` takes everything back as well as can be."""
+        ...
+
+    async def made(self, call: Call, since: datetime) -> bool:
+        """Whether a call that does not show was carried out after `since`, as far as the device can tell."""
         ...
 
     async def settle(self, plan: Plan, hands: Hands) -> None:

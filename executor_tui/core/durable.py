@@ -76,7 +76,7 @@ async def shutdown() -> None:
 
 
 async def adopt(executor_id: str) -> int:
-    """Take over every unfinished workflow of a process that is gone; says how many. Call it only when that process cannot write any more."""
+    """Take over every unfinished workflow of a process that is gone; says how many. Only for one that cannot write any more."""
     found = await DBOS.list_workflows_async(executor_id=executor_id, status=UNFINISHED, load_input=False, load_output=False)
     ids = [workflow.workflow_id for workflow in found]
     if ids:

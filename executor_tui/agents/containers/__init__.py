@@ -1,1 +1,1 @@
-"""What the Proxmox agent knows of containers: its typed operations, placement, addresses, planning. No connection is opened here."""
+"""What the Proxmox agent knows of containers: typed operations, placement, addresses, planning, and carrying out. No store, no consent."""

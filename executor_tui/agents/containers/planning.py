@@ -1,6 +1,6 @@
 """From resolved operations and the live state to the calls that are still missing. Pure; a state that is as wanted gives no calls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from executor_tui.agents.containers import operations as ops
@@ -43,12 +43,14 @@ class _Draft:
     there: dict[int, bool] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
 
-    def call(self, number: int, what: str, vmid: int, about: str, *, shows: bool = True, **arguments: object) -> bool:
+    def call(
+        self, number: int, what: str, vmid: int, about: str, more: Json | None = None, *, shows: bool = True, **arguments: object
+    ) -> bool:
         """Add a call unless it is known to have been made; says whether it was added."""
         identity = f"{number}.{what}"
         if identity in self.done:
             return False
-        self.calls.append(Call(identity, what, {"vmid": vmid, **arguments}, about, str(vmid), shows))
+        self.calls.append(Call(identity, what, {"vmid": vmid, **arguments, **(more or {})}, about, str(vmid), shows))
         return True
 
     def running(self, vmid: int) -> bool:
@@ -80,7 +82,7 @@ def plan(operations: Sequence[ops.ContainerOperation], state: State, change_id: 
     draft = _Draft(state, done)
     _refuse_contradictions(operations)
     for number, operation in enumerate(operations, 1):
-        _PLANNERS[type(operation)](draft, number, operation, change_id)
+        _dispatch(draft, number, operation, change_id)
     touched = sorted({vmid_of(operation) for operation in operations} | {v for o in operations if (v := source_of(o))})
     return Plan(
         operations=tuple(ops.dump(o) for o in operations), calls=tuple(draft.calls), diff=tuple(draft.diff),
@@ -120,7 +122,7 @@ def _refuse_contradictions(operations: Sequence[ops.ContainerOperation]) -> None
             powered.add(vmid)
 
 
-def _create(draft: _Draft, number: int, want: ops.Create, change_id: str) -> None:
+def _create(draft: _Draft, number: int, want: ops.Create) -> None:
     vmid = want.vmid or 0
     seen = draft.state.seen.get(vmid)
     draft.labels[vmid] = f"container {vmid} {want.hostname}"
@@ -146,7 +148,7 @@ def _create(draft: _Draft, number: int, want: ops.Create, change_id: str) -> Non
         draft.power[vmid] = True
 
 
-def _clone(draft: _Draft, number: int, want: ops.Clone, change_id: str) -> None:
+def _clone(draft: _Draft, number: int, want: ops.Clone) -> None:
     vmid, source = want.vmid or 0, int(want.container)
     original = draft.require(number, source)
     seen = draft.state.seen.get(vmid)
@@ -156,17 +158,31 @@ def _clone(draft: _Draft, number: int, want: ops.Clone, change_id: str) -> None:
         raise PlanRefusedError(f"operation {number}: the id {vmid} was taken meanwhile by {seen.label}")
     if seen is None:
         _check_clone(draft, number, want, original)
-        tags = own_tags(want.project, want.made_by)
         origin = f"{draft.label(source)}" + (f" at snapshot {want.snapshot}" if want.snapshot else "")
         draft.call(
             number, CLONE, vmid, f"copy {origin} to {draft.labels[vmid]}", node=node, source=source, snapshot=want.snapshot,
-            hostname=want.hostname, tags=list(tags), description=marker(want.made_by), address=want.address, gateway=want.gateway,
+            hostname=want.hostname, description=marker(want.made_by),
         )  # fmt: skip
         draft.changed("lxc.clone", f"+ {draft.labels[vmid]} on {node}: a copy of {origin}", {"op": "lxc.delete", "container": vmid})
+    _settle_clone(draft, number, want, node, original, seen)
     draft.there[vmid] = True
     if want.start and not draft.running(vmid):
         draft.call(number, START, vmid, f"start {draft.labels[vmid]}", node=node)
         draft.power[vmid] = True
+
+
+def _settle_clone(draft: _Draft, number: int, want: ops.Clone, node: str, original: Seen | None, seen: Seen | None) -> None:
+    """A copy carries its original's tags and address until it is told otherwise."""
+    vmid, tags = want.vmid or 0, own_tags(want.project, want.made_by)
+    options: Json = {}
+    if seen is None or set(seen.config.tags) != set(tags):
+        options["tags"] = ";".join(tags)
+    net = seen.config.nets.get("net0", {}) if seen is not None else {}
+    if want.address and net.get("ip") != want.address:
+        bridge = (original.config.nets.get("net0", {}).get("bridge") if original is not None else "") or net.get("bridge", "vmbr0")
+        options["net0"] = f"name=eth0,bridge={bridge},ip={want.address}" + (f",gw={want.gateway}" if want.gateway else "")
+    if options:
+        draft.call(number, CONFIGURE, vmid, f"set {', '.join(options)} of {draft.labels[vmid]}", node=node, options=options, was={})
 
 
 def _check_clone(draft: _Draft, number: int, want: ops.Clone, original: Seen | None) -> None:
@@ -178,7 +194,7 @@ def _check_clone(draft: _Draft, number: int, want: ops.Clone, original: Seen | N
         raise PlanRefusedError(f"operation {number}: {draft.label(source)} runs, so it can only be copied from a snapshot", hint=hint)
 
 
-def _start(draft: _Draft, number: int, want: ops.Start, change_id: str) -> None:
+def _start(draft: _Draft, number: int, want: ops.Start) -> None:
     vmid = int(want.container)
     draft.require(number, vmid)
     if not draft.running(vmid):
@@ -187,24 +203,16 @@ def _start(draft: _Draft, number: int, want: ops.Start, change_id: str) -> None:
         draft.power[vmid] = True
 
 
-def _shutdown(draft: _Draft, number: int, want: ops.Shutdown, change_id: str) -> None:
-    _end(draft, number, int(want.container), SHUTDOWN, want.node, {"timeout_s": want.timeout_s, "force": want.force})
-
-
-def _stop(draft: _Draft, number: int, want: ops.Stop, change_id: str) -> None:
-    _end(draft, number, int(want.container), STOP, want.node, {})
-
-
-def _end(draft: _Draft, number: int, vmid: int, what: str, node: str, arguments: Json) -> None:
+def _end(draft: _Draft, number: int, vmid: int, what: str, node: str, **arguments: object) -> None:
     draft.require(number, vmid)
     if draft.running(vmid):
-        draft.call(number, what, vmid, f"{what} {draft.label(vmid)}", node=node, **arguments)
+        draft.call(number, what, vmid, f"{what} {draft.label(vmid)}", arguments, node=node)
         hard = " at once" if what == STOP else ""
         draft.changed(f"lxc.{what}", f"~ {draft.label(vmid)}: running → stopped{hard}", {"op": "lxc.start", "container": vmid})
         draft.power[vmid] = False
 
 
-def _reboot(draft: _Draft, number: int, want: ops.Reboot, change_id: str) -> None:
+def _reboot(draft: _Draft, number: int, want: ops.Reboot) -> None:
     vmid = int(want.container)
     draft.require(number, vmid)
     if not draft.running(vmid):
@@ -213,7 +221,7 @@ def _reboot(draft: _Draft, number: int, want: ops.Reboot, change_id: str) -> Non
         draft.changed("lxc.reboot", f"~ {draft.label(vmid)}: restarted", None)
 
 
-def _delete(draft: _Draft, number: int, want: ops.Delete, change_id: str) -> None:
+def _delete(draft: _Draft, number: int, want: ops.Delete) -> None:
     vmid = int(want.container)
     seen = draft.state.seen.get(vmid)
     if seen is None and not draft.there.get(vmid):
@@ -233,7 +241,7 @@ def _delete(draft: _Draft, number: int, want: ops.Delete, change_id: str) -> Non
     draft.there[vmid], draft.power[vmid] = False, False
 
 
-def _take_snapshot(draft: _Draft, number: int, want: ops.TakeSnapshot, change_id: str) -> None:
+def _take_snapshot(draft: _Draft, number: int, want: ops.TakeSnapshot) -> None:
     vmid = int(want.container)
     seen = draft.require(number, vmid)
     if seen is not None and seen.snapshot(want.name) is not None:
@@ -270,7 +278,7 @@ def _rollback(draft: _Draft, number: int, want: ops.Rollback, change_id: str) ->
         draft.power[vmid] = True
 
 
-def _delete_snapshot(draft: _Draft, number: int, want: ops.DeleteSnapshot, change_id: str) -> None:
+def _delete_snapshot(draft: _Draft, number: int, want: ops.DeleteSnapshot) -> None:
     vmid = int(want.container)
     seen = draft.require(number, vmid)
     if seen is None or seen.snapshot(want.name) is None:
@@ -280,7 +288,7 @@ def _delete_snapshot(draft: _Draft, number: int, want: ops.DeleteSnapshot, chang
     draft.words.append(want.name)
 
 
-def _resize(draft: _Draft, number: int, want: ops.Resize, change_id: str) -> None:
+def _resize(draft: _Draft, number: int, want: ops.Resize) -> None:
     vmid = int(want.container)
     seen = draft.require(number, vmid)
     if seen is None:
@@ -314,7 +322,7 @@ def _grow(draft: _Draft, number: int, want: ops.Resize, seen: Seen) -> None:
     draft.changed("lxc.resize.disk", f"~ {seen.label}: disk {seen.config.disk_gb:g} → {want.disk_gb} GiB, for good", None)
 
 
-def _backup(draft: _Draft, number: int, want: ops.Backup, change_id: str) -> None:
+def _backup(draft: _Draft, number: int, want: ops.Backup) -> None:
     vmid = int(want.container)
     draft.require(number, vmid)
     about = f"back {draft.label(vmid)} up to {want.storage}"
@@ -322,9 +330,29 @@ def _backup(draft: _Draft, number: int, want: ops.Backup, change_id: str) -> Non
         draft.changed("lxc.backup", f"+ backup of {draft.label(vmid)} on {want.storage}", None)
 
 
-_Planner = Callable[[_Draft, int, ops.ContainerOperation, str], None]
-_PLANNERS: dict[type[ops.Operation], _Planner] = {
-    ops.Create: _create, ops.Clone: _clone, ops.Start: _start, ops.Shutdown: _shutdown, ops.Stop: _stop, ops.Reboot: _reboot,
-    ops.Delete: _delete, ops.TakeSnapshot: _take_snapshot, ops.Rollback: _rollback, ops.DeleteSnapshot: _delete_snapshot,
-    ops.Resize: _resize, ops.Backup: _backup,
-}  # type: ignore[dict-item]  # each planner takes its own operation  # fmt: skip
+def _dispatch(draft: _Draft, number: int, operation: ops.ContainerOperation, change_id: str) -> None:
+    match operation:
+        case ops.Create():
+            _create(draft, number, operation)
+        case ops.Clone():
+            _clone(draft, number, operation)
+        case ops.Start():
+            _start(draft, number, operation)
+        case ops.Shutdown():
+            _end(draft, number, int(operation.container), SHUTDOWN, operation.node, timeout_s=operation.timeout_s, force=operation.force)
+        case ops.Stop():
+            _end(draft, number, int(operation.container), STOP, operation.node)
+        case ops.Reboot():
+            _reboot(draft, number, operation)
+        case ops.Delete():
+            _delete(draft, number, operation)
+        case ops.TakeSnapshot():
+            _take_snapshot(draft, number, operation)
+        case ops.Rollback():
+            _rollback(draft, number, operation, change_id)
+        case ops.DeleteSnapshot():
+            _delete_snapshot(draft, number, operation)
+        case ops.Resize():
+            _resize(draft, number, operation)
+        case ops.Backup():
+            _backup(draft, number, operation)

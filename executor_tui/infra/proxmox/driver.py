@@ -113,6 +113,12 @@ class Proxmox:
         found = rows(await self._session.get(f"nodes/{node}/tasks", vmid=vmid, source="all", limit=50))
         return tuple(reading.task(r) for r in found if not r.get("endtime") and not r.get("status"))
 
+    async def ended_well(self, node: str, vmid: int, kind: str, since: datetime) -> bool:
+        """Whether a task of this kind (vzrollback, vzreboot, vzdump) about a container began after `since` and ended well."""
+        found = rows(await self._session.get(f"nodes/{node}/tasks", vmid=vmid, source="all", limit=50))
+        good = [reading.task(r) for r in found if text(r.get("status")) == "OK" or text(r.get("status")).startswith("WARNINGS")]
+        return any(t.kind == kind and t.started_at >= since for t in good)
+
     async def certificate_ends_at(self, node: str) -> datetime | None:
         """When the certificate a node shows to the world expires; None when it does not say."""
         found = rows(await self._session.get(f"nodes/{node}/certificates/info"))
@@ -189,6 +195,11 @@ class Proxmox:
         path = f"nodes/{node}/lxc/{vmid}/resize"
         upid = await self._session.send("PUT", path, disk="rootfs", size=f"{disk_gb:g}G")
         return await self._follow(upid, f"grow the disk of container {vmid}", on_line)
+
+    async def backup(self, node: str, vmid: int, storage: str, on_line: OnLine | None = None) -> TaskResult:
+        """Write a backup of a container to a storage; it is suspended for a moment at most (vzdump, mode snapshot)."""
+        upid = await self._session.send("POST", f"nodes/{node}/vzdump", vmid=vmid, storage=storage, mode="snapshot", compress="zstd")
+        return await self._follow(upid, f"back up container {vmid}", on_line)
 
     async def follow(self, upid: str, what: str, on_line: OnLine | None = None) -> TaskResult:
         """Follow a task that somebody else started, or that outlived us."""
