@@ -1,4 +1,4 @@
-"""One running Executor: the orchestrator's loop, its workers, the gateway as a child process, and the messengers, assembled and taken apart.
+"""One running Executor: the orchestrator's loop, its workers, the gateway as a child process, and the messengers, put together.
 
 `Node` is used by `headless` (its own process) and by the console's `--inline`. It never imports Textual.
 """
@@ -20,6 +20,7 @@ from executor_tui.core.orchestrator import Orchestrator, Parts
 from executor_tui.domain.alert import Alert, Severity
 from executor_tui.domain.clock import Clock, SystemClock
 from executor_tui.domain.event import Event, Level
+from executor_tui.domain.ids import new_id
 from executor_tui.domain.node import Node as NodeRow
 from executor_tui.notify import intake as notify_intake
 from executor_tui.notify.service import Notifications
@@ -94,7 +95,7 @@ class Node:
                 return
             except asyncio.CancelledError:
                 raise
-            except BaseException as exc:  # noqa: BLE001 - the last line of defence; the error is reported, not swallowed
+            except BaseException as exc:  # the last line of defence: reported, not swallowed
                 if isinstance(exc, KeyboardInterrupt | SystemExit):
                     raise
                 log.exception("%s failed", name)
@@ -198,8 +199,7 @@ async def running_node(places: Places, clock: Clock | None = None) -> AsyncItera
 
 async def run_until(places: Places, done: Callable[[Store], Awaitable[bool]], clock: Clock | None = None) -> None:
     """Run a node until `done` says so; it is asked again after every change in the store."""
-    async with running_node(places, clock) as node:
-        async with aclosing(node.store.feed()) as feed:
-            async for _ in feed:
-                if await done(node.store):
-                    return
+    async with running_node(places, clock) as node, aclosing(node.store.feed()) as feed:
+        async for _ in feed:
+            if await done(node.store):
+                return
