@@ -30,8 +30,8 @@ class World:
     def __init__(self, places: Places, *, live: bool, clock: Clock | None = None) -> None:
         self._places, self._clock = places, clock or SystemClock()
         self.upstreams = Upstreams(self._clock, ScriptedModel(), pace=LIVE_PACE if live else FAST_PACE)
-        self._password = secrets.token_urlsafe(12)
-        self.router = RouterOsSimulator(clock=self._clock, users={"executor": self._password}, tls=True)
+        self.router_password = secrets.token_urlsafe(12)
+        self.router = RouterOsSimulator(clock=self._clock, users={"executor": self.router_password}, tls=True)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "World":
@@ -70,7 +70,7 @@ class World:
     def _fleet(self) -> dict[str, Any]:
         fleet = json.loads((shipped("config") / "fleet_registry.example.json").read_text(encoding="utf-8"))
         device = {
-            "kind": "routeros", "host": self.router.host, "port": self.router.port, "user": "executor", "password": self._password,
+            "kind": "routeros", "host": self.router.host, "port": self.router.port, "user": "executor", "password": self.router_password,
             "tls": True, "fingerprint": self.router.fingerprint,
         }  # fmt: skip
         network = {"id": "network-001", "name": "Network Agent", "type": "infrastructure", "role": "network", "device": device}
