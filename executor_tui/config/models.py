@@ -20,10 +20,15 @@ class LimitSettings(Settings):
 
 
 class ProviderSettings(Settings):
-    kind: Literal["openai", "litellm", "opencode"] = "openai"
-    """`openai`: any OpenAI-compatible endpoint, passed through. `litellm`: through litellm. `opencode`: the genuine opencode program."""
+    kind: Literal["openai", "anthropic", "litellm", "opencode"] = "openai"
+    """`openai`: any OpenAI-compatible endpoint, passed through. `anthropic`: Anthropic's Messages API or one compatible with it, passed
+    through. `litellm`: through litellm. `opencode`: the genuine opencode program."""
     base_url: str = ""
-    """Root of the API, with /v1 where the provider has it. Required for `openai`."""
+    """Root of the API, with /v1 where the provider has it. Required for `openai` and `anthropic`."""
+    wires: tuple[Literal["chat", "responses", "messages", "count_tokens"], ...] = ()
+    """For `openai`: what the endpoint speaks besides Chat Completions; empty means Chat Completions only."""
+    verify_path: str = "/models"
+    """Asked with GET to see whether a key is valid; must need the key."""
     litellm_prefix: str = ""
     """For `litellm`: the provider part of litellm's model names, e.g. `anthropic`."""
     needs_key: bool = True
@@ -43,9 +48,10 @@ class ProviderSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.kind == "openai" and not self.base_url:
-            raise ValueError("a provider of kind 'openai' needs a base_url")
-        if self.kind == "openai" and not self.base_url.startswith(("http://", "https://")):
+        over_http = self.kind in ("openai", "anthropic")
+        if over_http and not self.base_url:
+            raise ValueError(f"a provider of kind {self.kind!r} needs a base_url")
+        if over_http and not self.base_url.startswith(("http://", "https://")):
             raise ValueError(f"base_url {self.base_url!r} must start with http:// or https://")
         return self
 

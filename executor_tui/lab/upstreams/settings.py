@@ -15,6 +15,7 @@ def models_document(shipped: dict[str, Any], urls: dict[str, str]) -> dict[str, 
         if name in DAY_ZONES:
             settings["daily_reset"] = DAY_ZONES[name]
         settings.pop("litellm_prefix", None)
+        settings["verify_path"] = "/models"
         providers[name] = settings
     models = []
     for model in shipped["models"]:
