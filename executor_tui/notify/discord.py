@@ -64,7 +64,8 @@ class DiscordChannel:
         except httpx.ReadTimeout:
             raise AwayError("Discord did not answer in time", maybe_sent=True) from None
         except httpx.HTTPError as exc:
-            raise AwayError(f"Discord cannot be reached ({type(exc).__name__})") from None
+            never_left = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
+            raise AwayError(f"Discord cannot be reached ({type(exc).__name__})", maybe_sent=not never_left) from None
         if answer.is_success:
             self._keep_pace(answer.headers)
             return _object(answer.content)

@@ -24,13 +24,15 @@ LEADERSHIP_S = 1.0
 class Notifications:
     """`run()` until cancelled; `apply` new settings while it runs.
 
-    `reveal` turns a setting into its secret (notify.intake.reveal); `intake` moves secrets given in the clear into the vault; `projects` gives the settings under which /new starts a project. Only
-    the node that `leads` speaks: two would send everything twice, and Telegram lets only one read.
+    `reveal` turns a setting into its secret (notify.intake.reveal); `intake` moves secrets given in the clear into the vault; `projects`
+    gives the settings under which /new starts a project. Only the node that `leads` speaks: two would send everything twice, and Telegram
+    lets only one read.
     """
 
     def __init__(
         self, store: Store, settings: NotificationSettings, *, reveal: Callable[[str], Awaitable[str]],
-        projects: Callable[[], ProjectSettings], intake: Callable[[], Awaitable[None]] | None = None, leads: Callable[[], bool] = lambda: True, rng: Callable[[], float] = random.random,
+        projects: Callable[[], ProjectSettings], intake: Callable[[], Awaitable[None]] | None = None,
+        leads: Callable[[], bool] = lambda: True, rng: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._store, self._settings, self._reveal, self._projects = store, settings, reveal, projects
         self._intake, self._leads, self._rng = intake, leads, rng

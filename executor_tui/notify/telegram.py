@@ -178,7 +178,7 @@ class TelegramChannel:
         if isinstance(exc, TimedOut):
             return AwayError("Telegram did not answer in time", maybe_sent=True)
         if isinstance(exc, NetworkError):
-            return AwayError(f"Telegram cannot be reached: {said}")
+            return AwayError(f"Telegram cannot be reached: {said}", maybe_sent="ConnectError" not in said)
         return exc
 
     def _scrubbed(self, text: str) -> str:
