@@ -99,6 +99,18 @@ class Approvals(Repository[Approval]):
         found = await self._many(select(self.table).where(*where).order_by(c.decided_at.desc()))
         return tuple(a for a in found if a.limit_usd is None or a.spent_usd < a.limit_usd)
 
+    async def about(self, subject_id: str) -> tuple[Approval, ...]:
+        """Every request about one thing, newest first."""
+        c = self.table.c
+        return await self._many(select(self.table).where(c.subject_id == subject_id).order_by(c.created_at.desc(), c.id.desc()))
+
+    async def use_once(self, approval_id: str) -> bool:
+        """Take a yes that holds for one call. True for the first taker only, whichever process asks."""
+        c = self.table.c
+        unused = (c.id == approval_id, c.status == ApprovalStatus.APPROVED.value, c.valid_until.is_(None))
+        async with self.db.write("approvals") as conn:
+            return (await conn.execute(update(self.table).where(*unused).values(valid_until=self.clock.now()))).rowcount == 1
+
     async def spend(self, approval_id: str, cost_usd: float) -> None:
         """Add to what has been spent under an approved scope."""
         c = self.table.c

@@ -1,5 +1,6 @@
 """Keys, quota pools, sealed secrets, parks. No secret in the clear ever enters a row."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,9 @@ from executor_tui.store import tables
 from executor_tui.store.codec import to_row
 from executor_tui.store.repository import Repository, record
 
+KEYRING = "keyring"
+"""Topic of changes to which keys there are and whether they may be used; "keys" also tells of what they cost, at every call."""
+
 
 class Keys(Repository[Key]):
     table, cls, topic, noun = tables.keys, Key, "keys", "key"
@@ -21,7 +25,7 @@ class Keys(Repository[Key]):
         if await self.by_fingerprint(key.fingerprint) is not None:
             raise ConflictError(f"this {key.provider} key (…{key.tail}) is already known")
         now = self.clock.now()
-        async with self.db.write("keys", "events") as conn:
+        async with self.db.write("keys", KEYRING, "events") as conn:
             await conn.execute(self.db.upsert(tables.quota_pools, to_row(pool)))
             await conn.execute(insert(self.table).values(**{**to_row(key), "created_at": key.created_at or now}))
             if ciphertext is not None:
@@ -54,11 +58,14 @@ class Keys(Repository[Key]):
     async def remove(self, key_id: str, by: str = "") -> None:
         """Forget a key and destroy its sealed secret."""
         key = await self.get(key_id)
-        async with self.db.write("keys", "events") as conn:
+        async with self.db.write("keys", KEYRING, "events") as conn:
             await conn.execute(self.table.delete().where(self.table.c.id == key_id))
             await conn.execute(tables.secrets.delete().where(tables.secrets.c.id == key.secret_ref))
             message = f"key …{key.tail} of {key.provider} removed" + (f" by {by}" if by else "")
             await record(conn, self.clock, Event("key.removed", message, subject_id=key_id))
+
+    def _topics(self, event: Event | None) -> tuple[str, ...]:
+        return (*super()._topics(event), KEYRING)
 
     async def ciphertext(self, secret_ref: str) -> bytes | None:
         """The sealed secret under this reference."""
@@ -101,6 +108,12 @@ class Parks(Repository[Park]):
             await conn.execute(insert(self.table).values(**to_row(park)))
             await record(conn, self.clock, event)
         return park
+
+    async def cleared(self, park_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these were ended before their time."""
+        c = self.table.c
+        found = await self.db.all(select(c.id).where(c.id.in_(park_ids), c.cleared_at.is_not(None)))
+        return frozenset(str(row["id"]) for row in found)
 
     async def clear(self, park_id: str, by: str, event: Event | None = None) -> None:
         """End a park now."""
