@@ -1,0 +1,1 @@
+"""The goals the lab's model knows, one module each: what every role writes. Data only."""
