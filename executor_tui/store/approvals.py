@@ -9,7 +9,7 @@ from executor_tui.domain.approval import Approval, ApprovalScope, ApprovalStatus
 from executor_tui.domain.errors import ConflictError
 from executor_tui.domain.event import Event, Level
 from executor_tui.store import tables
-from executor_tui.store.codec import out_values
+from executor_tui.store.codec import out_values, to_row
 from executor_tui.store.repository import Repository, record
 
 
@@ -26,8 +26,11 @@ class Approvals(Repository[Approval]):
             "approval.requested", approval.subject, Level.WARNING, approval.agent_id, approval.project_id or "", approval.id,
             {"estimate_usd": approval.estimate_usd, "model": approval.model_id, "kind": str(approval.kind)},
         )  # fmt: skip
-        await self._insert(approval, event)
-        return approval
+        async with self.db.write("approvals", "events") as conn:
+            if (await conn.execute(self.db.insert_new(self.table, to_row(approval)))).first() is not None:
+                await record(conn, self.clock, event)
+                return approval
+        return await self.get(approval.id)
 
     async def pending(self) -> tuple[Approval, ...]:
         """Waiting for a person, oldest first."""
