@@ -49,14 +49,10 @@ class ModelServer:
 def completion(body: dict[str, Any], answer: Answer) -> dict[str, Any]:
     """An Answer in the shape of the wire."""
     tokens = count(body, answer)
-    calls = [
-        {
-            "id": call.id or f"call_{len(body['messages'])}_{n}",
-            "type": "function",
-            "function": {"name": call.name, "arguments": arguments_text(call)},
-        }
-        for n, call in enumerate(answer.tool_calls)
-    ]
+    calls = []
+    for number, call in enumerate(answer.tool_calls):
+        function = {"name": call.name, "arguments": arguments_text(call)}
+        calls.append({"id": call.id or f"call_{len(body['messages'])}_{number}", "type": "function", "function": function})
     message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
     if calls:
         message["tool_calls"] = calls
