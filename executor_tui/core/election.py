@@ -8,6 +8,7 @@ import logging
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import StoreError
 from executor_tui.domain.node import Lease
+from executor_tui.store.database import LEADER
 from executor_tui.store.nodes import Leases
 
 log = logging.getLogger(__name__)
@@ -16,8 +17,8 @@ log = logging.getLogger(__name__)
 class Election:
     """This node's part in it. Call `campaign` every heartbeat."""
 
-    def __init__(self, leases: Leases, clock: Clock, node_id: str, ttl_s: float) -> None:
-        self._leases, self._clock, self._node_id, self._ttl_s = leases, clock, node_id, ttl_s
+    def __init__(self, leases: Leases, clock: Clock, node_id: str, ttl_s: float, name: str = LEADER) -> None:
+        self._leases, self._clock, self._node_id, self._ttl_s, self._name = leases, clock, node_id, ttl_s, name
         self._lease: Lease | None = None
         self._renewed_monotonic_s = 0.0
 
@@ -36,14 +37,14 @@ class Election:
         """Take or renew the lease; says whether this call made us leader anew. Without the store there is no leadership."""
         before, started = self.lease, self._clock.monotonic_s()
         try:
-            self._lease = await self._leases.take(self._node_id, self._ttl_s)
+            self._lease = await self._leases.take(self._node_id, self._ttl_s, self._name)
         except StoreError as exc:
             log.warning("lease not renewed: %s", exc.message)
             return False
         self._renewed_monotonic_s = started
         gained = self._lease is not None and (before is None or before.fencing != self._lease.fencing)
         if before is not None and self._lease is None:
-            log.warning("node %s no longer leads", self._node_id)
+            log.warning("%s no longer holds the lease %s", self._node_id, self._name)
         return gained
 
     async def resign(self) -> None:

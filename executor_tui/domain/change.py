@@ -22,10 +22,18 @@ class ChangeStatus(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
 
+    @property
+    def final(self) -> bool:
+        return self not in (ChangeStatus.PLANNED, ChangeStatus.WAITING, ChangeStatus.APPLYING)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`operations` are the typed operations asked for; `plan` the ordered device calls; `diff` the lines shown for consent."""
+    """`operations` are the typed operations asked for; `plan` the ordered device calls; `diff` the lines shown for consent.
+
+    `targets` are what no other change may touch while this one is applied. `journal` is what a restart needs to know of an application
+    that was interrupted: its phase, when it began, and which calls were begun and done.
+    """
 
     id: str
     device: str
@@ -43,17 +51,25 @@ class Change:
     approval_id: str = ""
     workflow_id: str = ""
     detail: str = ""
+    targets: tuple[str, ...] = ()
+    journal: dict[str, object] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a change left behind. `digest` chains to `previous_digest`, so a receipt altered later shows."""
+    """What a change left behind. `digest` covers everything else and chains to `previous_digest`, so that a receipt altered, added or taken
+    away later shows. `seq` is its place in the chain."""
 
     id: str
     change_id: str
     outcome: ChangeStatus
+    seq: int = 0
+    device: str = ""
+    summary: str = ""
+    detail: str = ""
+    operations: tuple[dict[str, object], ...] = ()
     before: dict[str, object] = field(default_factory=dict)
     after: dict[str, object] = field(default_factory=dict)
     consented_by: str = ""

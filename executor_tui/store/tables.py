@@ -154,11 +154,13 @@ Index("ix_deliveries_pending", deliveries.c.status, deliveries.c.next_at)
 changes = Table(
     "changes", metadata, _id(), _text("device"), _text("kind"), _text("summary"), _text("status"), _text("risk"), _json("operations"),
     _json("plan"), _json("diff"), _text("plan_hash"), _text("agent_id"), _text("project_id"), _text("requested_by"), _text("approval_id"),
-    _text("workflow_id"), _text("detail"), _time("created_at"), _time("updated_at"),
+    _text("workflow_id"), _text("detail"), _json("targets"), _json("journal"), _time("created_at"), _time("updated_at"),
 )  # fmt: skip
+Index("ix_changes_status", changes.c.status)
 
 receipts = Table(
-    "receipts", metadata, _id(), _text("change_id"), _text("outcome"), _json("before"), _json("after"), _text("consented_by"),
+    "receipts", metadata, _id(), _text("change_id"), _text("outcome"), Column("seq", BigInteger, nullable=False, unique=True),
+    _text("device"), _text("summary"), _text("detail"), _json("operations"), _json("before"), _json("after"), _text("consented_by"),
     _json("undo"), _text("previous_digest"), _text("digest"), _time("created_at"),
 )  # fmt: skip
 
