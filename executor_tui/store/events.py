@@ -112,7 +112,7 @@ class Events(Repository[Event]):
         return None if row is None else row["at"]
 
     async def find_text(self, text: str, from_seq: int, direction: int) -> int | None:
-        """`seq` of the nearest event after (1) or before (-1) `from_seq` whose message holds a text, letter case aside; None if none does."""
+        """`seq` of the nearest event after (1) or before (-1) `from_seq` whose message holds a text in any case; None if none does."""
         c = self.table.c
         pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         query = select(c.seq).where(c.message.ilike(pattern, escape="\\"))

@@ -85,6 +85,7 @@ LOOKS: dict[StrEnum, Look] = {
     OutageKind.CRASH: Look("✗", "crash", "bad"),
     OutageKind.REBOOT: Look("↺", "reboot", "warn"),
     OutageKind.POWER_LOSS: Look("■", "power loss", "bad"),
+    OutageKind.SCAN: Look("○", "scan", "info"),
 }
 
 PAUSED = Look("○", "paused", "dim")

@@ -50,12 +50,20 @@ class Attention:
 
     def rest(self) -> str:
         """What waits besides the first matter, as counts."""
-        left_over = {"approval": self.approvals, "question": self.questions, "failure": self.failures, "park": self.parks}
+        return " · ".join(plural(n, _WORDS[kind]) for kind, n in self._others() if n > 0)
+
+    def short_rest(self) -> str:
+        """The same counts behind the glyphs of their kinds, for narrow terminals."""
+        return " ".join(f"{_GLYPHS[kind]}{n}" for kind, n in self._others() if n > 0)
+
+    def _others(self) -> list[tuple[Kind, int]]:
+        counts: dict[Kind, int] = {"approval": self.approvals, "question": self.questions, "failure": self.failures, "park": self.parks}
         if self.matters:
-            left_over[self.matters[0].kind] -= 1
-        return " · ".join(plural(n, _WORDS[kind]) for kind, n in left_over.items() if n > 0)
+            counts[self.matters[0].kind] -= 1
+        return list(counts.items())
 
 
+_GLYPHS: dict[Kind, str] = {"approval": "▲", "question": "?", "failure": "✗", "park": "◷"}
 _WORDS = {"approval": "approval", "question": "question", "failure": "failure", "park": "park"}
 
 

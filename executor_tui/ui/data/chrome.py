@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TOPICS = frozenset({"nodes", "operators", "approvals", "questions", "project", "fleet", "parks", "keys", "calls"})
 STALE_HEARTBEAT_S = 15.0
+BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Chrome:
     questions: tuple[Question, ...] = ()
     spent_today_usd: float = 0.0
     keys: int = 0
-    read_at: datetime = datetime.min.replace(tzinfo=UTC)
+    read_at: datetime = BEFORE
 
     @property
     def leader(self) -> Node | None:

@@ -1,0 +1,62 @@
+"""executor: the console. Nothing heavy is imported before its first frame."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from executor_tui.config.places import Places
+
+if TYPE_CHECKING:
+    from executor_tui.ui.app import ExecutorApp
+    from executor_tui.ui.shell import NodeKeeper
+
+
+def open_console(
+    places: Places, *, view_only: bool = False, inline: bool = False, node_command: Sequence[str] | None = None,
+    stop_node_on_quit: bool = False,
+) -> int:  # fmt: skip
+    """Open the console and return its exit code.
+
+    `inline` runs the node inside this process. `node_command` replaces the command that starts a node (the lab's own); with
+    `stop_node_on_quit` a node this console started does not outlive it.
+    """
+    places.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _log_to_file(places)
+    from executor_tui.domain.clock import SystemClock
+    from executor_tui.ui.app import ExecutorApp
+    from executor_tui.ui.attendance import identity
+
+    clock = SystemClock()
+    node: NodeKeeper
+    if inline:
+        from executor_tui.ui.inline import InlineNode
+
+        node = InlineNode(places, clock)
+    else:
+        from executor_tui.ui.supervisor import Supervisor
+
+        node = Supervisor(places, clock, node_command)
+    app = ExecutorApp(places, clock, identity(), view_only=view_only, node=node, stop_node_on_quit=stop_node_on_quit or inline)
+    return _run(app)
+
+
+def _run(app: "ExecutorApp") -> int:
+    # A dropped line must leave the fleet running and the terminal clean: Textual installs no handler of its own.
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda *_: app.call_later(app.exit, 0))
+    try:
+        result = app.run(mouse=os.environ.get("EXECUTOR_MOUSE", "1") != "0")
+    finally:
+        app.link.stop()
+    return result if isinstance(result, int) else app.return_code or 0
+
+
+def _log_to_file(places: Places) -> None:
+    """Anything on stderr would land on the screen; until the full logging is set up, warnings go to a file too."""
+    path = places.state_dir / "console.log"
+    path.touch(mode=0o600)
+    logging.basicConfig(filename=path, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.stderr.flush()

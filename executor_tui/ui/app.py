@@ -1,0 +1,260 @@
+"""The console: moving about. Sections, drilling down, commands, time travel, and the modals that open by themselves."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.binding import BindingType
+
+from executor_tui.domain.errors import ExecutorError
+from executor_tui.ui import commands
+from executor_tui.ui.form import clock
+from executor_tui.ui.keys import bind
+from executor_tui.ui.registry import BY_NAME, SECTIONS
+from executor_tui.ui.screens.base import ConsoleScreen
+from executor_tui.ui.shell import QUIET_S, Shell
+from executor_tui.ui.states import Cell
+
+AT_LEAST = timedelta(seconds=1)
+
+
+class ExecutorApp(Shell, inherit_bindings=False):
+    """`executor`."""
+
+    MODES: ClassVar[dict[str, Any]] = {s.name: s.make for s in SECTIONS}
+    DEFAULT_MODE = SECTIONS[0].name
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(bind(s.key, f"section('{s.name}')", s.title, f"app.{s.name}", show=False) for s in SECTIONS),
+        bind("a", "attention", "Attention", "app.attention"),
+        bind("n", "new_project", "New project", "app.new_project", changes=True),
+        bind("colon", "command", "Command", "app.command"),
+        bind("question_mark,f1", "help", "Help", "app.help"),
+        bind("q,ctrl+c", "quit", "Quit", "app.quit"),
+        bind("left_square_bracket", "step(-1)", "Step back in time", "app.earlier", show=False),
+        bind("right_square_bracket", "step(1)", "Step on in time", "app.later", show=False),
+    ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._offered: set[str] = set()
+        self._welcomed = False
+
+    @property
+    def top(self) -> "ConsoleScreen[Any] | None":
+        """The screen in front, unless a modal is."""
+        return self.screen if isinstance(self.screen, ConsoleScreen) else None
+
+    @property
+    def default_budget_usd(self) -> float | None:
+        return self.link.config.executor.projects.budget_usd if self.link.config is not None else None
+
+    # -- moving -----------------------------------------------------------------------------------------------
+
+    async def open_section(self, name: str) -> None:
+        """Go to a numbered screen; from inside it, back to its first page."""
+        if self.top is None or name not in BY_NAME:
+            return
+        if name != self.current_mode:
+            self.memory.looked[self.current_mode] = self.clock.now()
+            await self.switch_mode(name)
+        else:
+            while len(self.screen_stack) > 1:
+                await self.pop_screen()
+        self.be_seen()
+
+    async def action_section(self, name: str) -> None:
+        await self.open_section(name)
+
+    def drill(self, screen: "ConsoleScreen[Any]") -> None:
+        """Open something inside the current section."""
+        self.push_screen(screen)
+        self.be_seen()
+
+    def back(self) -> None:
+        """One page up; at the top of a section there is nowhere to go."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+            self.be_seen()
+
+    async def open_target(self, section: str, target: str) -> None:
+        """Go to one thing by its id."""
+        await self.open_section(section)
+        if not target:
+            return
+        if section == "approvals":
+            self.open_approval(target)
+            return
+        screen = self._page_of(section, target)
+        if screen is not None:
+            self.drill(screen)
+
+    def _page_of(self, section: str, target: str) -> "ConsoleScreen[Any] | None":
+        if section == "projects":
+            from executor_tui.ui.screens.project import ProjectScreen
+
+            return ProjectScreen(target)
+        if section == "fleet":
+            from executor_tui.ui.screens.agent import AgentScreen
+
+            return AgentScreen(target)
+        return None
+
+    async def open_logs(self, agent_id: str = "", project_id: str = "") -> None:
+        """The Logs screen, narrowed to an agent or a project."""
+        from executor_tui.ui.screens.logs import LogsScreen
+
+        await self.open_section("logs")
+        if isinstance(self.screen, LogsScreen):
+            self.screen.narrow(agent_id, project_id)
+
+    def is_fresh(self, section: str, moment: datetime | None) -> bool:
+        """Whether something changed since the operator last left that screen."""
+        looked = self.memory.looked.get(section)
+        return looked is not None and moment is not None and moment > looked and self.at is None
+
+    # -- what waits -------------------------------------------------------------------------------------------
+
+    async def action_attention(self) -> None:
+        """Go to the most urgent thing that waits."""
+        matters = self.chrome.attention.matters if self.chrome is not None else ()
+        if not matters:
+            self.say(Cell("✓ nothing waits for you", "good"))
+            return
+        first = matters[0]
+        if first.kind == "question":
+            self.open_question(first.id)
+        else:
+            await self.open_target(first.screen, first.target or first.id if first.kind == "approval" else first.target)
+
+    def chrome_changed(self) -> None:
+        if self._may_interrupt() and self.chrome is not None:
+            fresh = [a for a in self.chrome.pending if a.id not in self._offered]
+            if fresh:
+                self.open_approval(fresh[0].id)
+            elif not self._welcomed and self.chrome.keys == 0 and self.link.config is not None:
+                self._welcome()
+
+    def _may_interrupt(self) -> bool:
+        """Only over a quiet screen: no modal, nothing being typed, no key in the last moments."""
+        top = self.top
+        if top is None or top.prompt_open or self.view_only or self.at is not None:
+            return False
+        return self.clock.monotonic_s() - self.last_key_s >= QUIET_S
+
+    def open_approval(self, approval_id: str) -> None:
+        from executor_tui.ui.modals.approval import ApprovalModal
+
+        self._offered.add(approval_id)
+        self.push_screen(ApprovalModal(approval_id))
+        self.be_seen()
+
+    def open_question(self, question_id: str) -> None:
+        from executor_tui.ui.modals.question import QuestionModal
+
+        question = next((q for q in (self.chrome.questions if self.chrome else ()) if q.id == question_id), None)
+        if question is not None and question.kind == "keys":
+            self.action_enter_keys(question_id)
+        elif question is not None:
+            self.push_screen(QuestionModal(question))
+
+    def _welcome(self) -> None:
+        from executor_tui.ui.modals.welcome import WelcomeModal
+
+        self._welcomed = True
+        self.push_screen(WelcomeModal())
+
+    def action_enter_keys(self, question_id: str = "") -> None:
+        from executor_tui.ui.modals.keys import KeysModal
+
+        if not self.view_only:
+            self.push_screen(KeysModal(question_id))
+
+    def action_new_project(self) -> None:
+        from executor_tui.ui.modals.newproject import NewProjectModal
+
+        self.push_screen(NewProjectModal())
+
+    def action_help(self) -> None:
+        from executor_tui.ui.modals.help import HelpModal
+
+        top = self.top
+        if top is not None:
+            self.push_screen(HelpModal(top))
+
+    def confirm(self, question: str, consequence: str, operations: Callable[[], Sequence[Coroutine[Any, Any, str]]]) -> None:
+        """Ask before something that cannot be taken back; the focus is on no."""
+        from executor_tui.ui.modals.confirm import ConfirmModal
+
+        self.push_screen(ConfirmModal(question, consequence), lambda yes: self.act(*operations()) if yes else None)
+
+    async def action_quit(self) -> None:
+        from executor_tui.ui.modals.quit import QuitModal
+
+        if self.node is None or not self.node.ours:
+            await self.leave()
+        elif self.stop_node_on_quit:
+            await self.leave(stop_node=True)
+        elif not isinstance(self.screen, QuitModal):
+            self.push_screen(QuitModal())
+
+    # -- the command line -------------------------------------------------------------------------------------
+
+    async def action_command(self) -> None:
+        top = self.top
+        if top is None:
+            return
+        try:
+            ids = await self.link.read(commands.fetch_ids)
+        except ExecutorError:
+            ids = commands.Ids()
+        names = sorted(self.available_themes)
+        (await top.prompt()).open("command", ":", completer=lambda text: commands.complete(text, ids, names, self.view_only))
+
+    async def run_line(self, line: str) -> None:
+        """Carry out a `:` command, or say what is wrong with it."""
+        if not line:
+            return
+        try:
+            await commands.run_command(self, line)
+        except ExecutorError as error:
+            self.say(Cell(f"✗ {error.message}", "bad"))
+
+    async def save_shown(self, path: str) -> str:
+        """Write what the screen shows to a file; a new one in the state directory when none is named."""
+        top = self.top
+        stamp = self.clock.now().strftime("%Y%m%dT%H%M%S")
+        target = Path(path).expanduser() if path else self.places.state_dir / "saved" / f"{self.current_mode}-{stamp}.txt"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            target.write_text((top.shown_text() if top is not None else "") + "\n", encoding="utf-8")
+        except OSError as exc:
+            raise ExecutorError(f"cannot write {target}: {exc.strerror}") from exc
+        return f"written to {target}"
+
+    # -- time travel ------------------------------------------------------------------------------------------
+
+    def travel(self, at: datetime | None) -> None:
+        """Show every screen as it was at a moment; None for the present."""
+        if at is not None and at >= self.clock.now():
+            at = None
+        self.at = at
+        self.said = None
+        top = self.top
+        if top is not None:
+            top.refresh_data()
+            top.frame()
+        self.say(Cell("back in the present" if at is None else f"as of {clock(at, self.zone)}; ] goes on, :now returns", "info"))
+
+    async def action_step(self, direction: int) -> None:
+        """To the next or previous moment at which something happened."""
+        here = self.at or self.clock.now()
+        try:
+            moment = await self.link.read(lambda store: store.events.moment_near(here, direction, AT_LEAST))
+        except ExecutorError as error:
+            self.say(Cell(f"✗ {error.message}", "bad"))
+            return
+        if moment is None and direction < 0:
+            self.say(Cell("nothing is recorded before that", "dim"))
+        else:
+            self.travel(moment)

@@ -1,0 +1,65 @@
+"""Who sits at this console: the row by which other operators see us, and what we have open."""
+
+import getpass
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from executor_tui.domain.errors import ExecutorError
+from executor_tui.domain.ids import new_id
+from executor_tui.domain.node import Operator
+
+if TYPE_CHECKING:
+    from executor_tui.ui.link import StoreLink
+
+SEEN_EVERY_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`name` is the login name, `origin` where the terminal is: the SSH client's address, or the terminal device."""
+
+    name: str
+    origin: str
+
+
+def identity() -> Identity:
+    """Of this process."""
+    ssh = os.environ.get("SSH_CONNECTION", "").split()
+    try:
+        terminal = os.ttyname(0).removeprefix("/dev/")
+    except OSError:
+        terminal = "no terminal"
+    return Identity(getpass.getuser(), f"ssh {ssh[0]}" if ssh else terminal)
+
+
+class Attendance:
+    """Attach once the store is open, say where we are as we move, detach when leaving. Failing at it never disturbs the work."""
+
+    def __init__(self, link: "StoreLink", who: Identity) -> None:
+        self.link, self.who = link, who
+        self.id = new_id("opr")
+        self._attached = False
+        self.problem = ""
+
+    async def seen(self, screen: str, looking_at: str, view_only: bool) -> None:
+        """Record where this operator is now."""
+        row = Operator(self.id, self.who.name, self.who.origin, screen, view_only, looking_at)
+        try:
+            if self._attached:
+                await self.link.read(lambda store: store.operators.seen(self.id, screen, looking_at))
+            else:
+                await self.link.read(lambda store: store.operators.attach(row))
+                self._attached = True
+            self.problem = ""
+        except ExecutorError as error:
+            self._attached = False
+            self.problem = error.message
+
+    async def leave(self) -> None:
+        if not self._attached:
+            return
+        try:
+            await self.link.read(lambda store: store.operators.detach(self.id))
+        except ExecutorError as error:
+            self.problem = error.message

@@ -1,0 +1,182 @@
+"""The words after `:`. Each names what it completes, and whether it changes anything."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from executor_tui.domain.errors import UsageError
+from executor_tui.ui.registry import SECTIONS
+from executor_tui.ui.states import Cell
+
+if TYPE_CHECKING:
+    from executor_tui.store.store import Store
+    from executor_tui.ui.app import ExecutorApp
+
+Argument = Literal["", "agent", "project", "approval", "question", "theme", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What the command line completes ids from; read when it opens."""
+
+    known: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+async def fetch_ids(store: "Store") -> Ids:
+    """Newest first, a bounded number of each."""
+    return Ids({
+        "agent": tuple(a.id for a in (await store.agents.list())[:500]),
+        "project": tuple(p.id for p in (await store.projects.list())[:200]),
+        "approval": tuple(a.id for a in await store.approvals.pending()),
+        "question": tuple(q.id for q in await store.questions.open()),
+    })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    name: str
+    usage: str
+    about: str
+    run: "Callable[[ExecutorApp, str], Awaitable[None]]"
+    argument: Argument = ""
+    changes: bool = False
+
+
+def _open(name: str) -> "Callable[[ExecutorApp, str], Awaitable[None]]":
+    async def run(app: "ExecutorApp", _: str) -> None:
+        await app.open_section(name)
+
+    return run
+
+
+async def _new(app: "ExecutorApp", goal: str) -> None:
+    if goal:
+        app.act(_created(app, goal))
+    else:
+        app.action_new_project()
+
+
+async def _created(app: "ExecutorApp", goal: str) -> str:
+    return f"project {await app.operations.create_project(goal, app.default_budget_usd)} is queued"
+
+
+async def _project(app: "ExecutorApp", project_id: str) -> None:
+    await app.open_target("projects", project_id)
+
+
+async def _agent(app: "ExecutorApp", agent_id: str) -> None:
+    await app.open_target("fleet", agent_id)
+
+
+async def _approval(app: "ExecutorApp", approval_id: str) -> None:
+    await app.open_target("approvals", approval_id)
+
+
+async def _answer(app: "ExecutorApp", text: str) -> None:
+    question_id, _, answer = text.partition(" ")
+    if not answer.strip():
+        raise UsageError(":answer needs an id and your words: answer ID TEXT")
+    app.act(app.operations.answer(question_id, answer.strip()))
+
+
+async def _cancel(app: "ExecutorApp", project_id: str) -> None:
+    app.act(app.operations.cancel_project(project_id))
+
+
+async def _keys(app: "ExecutorApp", _: str) -> None:
+    app.action_enter_keys()
+
+
+async def _at(app: "ExecutorApp", text: str) -> None:
+    app.travel(parse_moment(text, app.clock.now(), app.zone_of_now()))
+
+
+async def _now(app: "ExecutorApp", _: str) -> None:
+    app.travel(None)
+
+
+async def _theme(app: "ExecutorApp", name: str) -> None:
+    if name not in app.available_themes:
+        raise UsageError(f"no theme {name!r}; there are: {', '.join(sorted(app.available_themes))}")
+    app.theme = name
+
+
+async def _who(app: "ExecutorApp", _: str) -> None:
+    present = app.chrome.operators if app.chrome is not None else ()
+    app.say(Cell("attached: " + ", ".join(f"{o.name} ({o.origin}, {o.screen or 'arriving'})" for o in present), "info"))
+
+
+async def _save(app: "ExecutorApp", path: str) -> None:
+    app.act(app.save_shown(path))
+
+
+async def _help(app: "ExecutorApp", _: str) -> None:
+    app.action_help()
+
+
+async def _quit(app: "ExecutorApp", _: str) -> None:
+    await app.action_quit()
+
+
+COMMANDS: tuple[Command, ...] = (
+    *(Command(s.name, s.name, s.about, _open(s.name)) for s in SECTIONS),
+    Command("new", "new GOAL", "ask for a project", _new, "text", changes=True),
+    Command("project", "project ID", "open a project", _project, "project"),
+    Command("agent", "agent ID", "open an agent", _agent, "agent"),
+    Command("approval", "approval ID", "open an approval", _approval, "approval"),
+    Command("answer", "answer ID TEXT", "answer a question", _answer, "question", changes=True),
+    Command("cancel", "cancel ID", "cancel a project", _cancel, "project", changes=True),
+    Command("keys", "keys", "enter API keys", _keys, changes=True),
+    Command("at", "at 03:12", "see every screen as it was then", _at, "text"),
+    Command("now", "now", "back to the present", _now),
+    Command("theme", "theme NAME", "change the colours", _theme, "theme"),
+    Command("who", "who", "who is attached, from where", _who),
+    Command("save", "save [FILE]", "write what is shown to a file", _save, "text"),
+    Command("help", "help", "the keys of this screen", _help),
+    Command("quit", "quit", "leave the console", _quit),
+)
+BY_WORD = {c.name: c for c in COMMANDS}
+
+
+async def run_command(app: "ExecutorApp", line: str) -> None:
+    """Raises UsageError for an unknown command, or one that view-only mode does not have."""
+    word, _, rest = line.strip().partition(" ")
+    matches = [c for c in COMMANDS if c.name == word] or [c for c in COMMANDS if c.name.startswith(word)]
+    if len(matches) != 1:
+        near = f"; {', '.join(c.name for c in matches)} begin so" if matches else "; tab shows what there is"
+        raise UsageError(f"no command {word!r}{near}")
+    if matches[0].changes and app.view_only:
+        raise UsageError(f":{matches[0].name} changes something; this console is view-only")
+    await matches[0].run(app, rest.strip())
+
+
+def complete(text: str, ids: Ids, themes: Sequence[str], view_only: bool) -> list[str]:
+    """Whole lines that the typed one could become."""
+    word, space, rest = text.partition(" ")
+    if not space:
+        return [c.name for c in COMMANDS if c.name.startswith(word) and not (c.changes and view_only)]
+    command = BY_WORD.get(word)
+    if command is None:
+        return []
+    options = themes if command.argument == "theme" else ids.known.get(command.argument, ())
+    return [f"{word} {option}" for option in options if option.startswith(rest) or rest in option]
+
+
+def parse_moment(text: str, now: datetime, offset: timedelta) -> datetime:
+    """`03:12`, `03:12:40`, `-10m`, `-2h` or `2026-11-21 03:12`, in the operator's time zone; a time still to come today is yesterday's."""
+    text = text.strip()
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    if text.startswith("-") and text[-1:] in units and text[1:-1].isdigit():
+        return now - timedelta(seconds=int(text[1:-1]) * units[text[-1]])
+    local = now.astimezone(UTC) + offset
+    for form in ("%H:%M", "%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
+        try:
+            found = datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if form.startswith("%H"):
+            found = found.replace(year=local.year, month=local.month, day=local.day)
+            found -= timedelta(days=1) if found > local else timedelta(0)
+        return found - offset
+    raise UsageError(f"{text!r} is no time; say 03:12, -10m, or 2026-11-21 03:12")

@@ -1,0 +1,289 @@
+"""The console's machinery: the store's link, what comes from it, what is said and done, and how it all ends. Moving about is `app`'s."""
+
+import os
+from collections.abc import Coroutine
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Protocol
+
+from textual import events, on
+from textual.app import App
+from textual.filter import LineFilter, NoColor
+from textual.message import Message
+
+from executor_tui.config.places import Places
+from executor_tui.domain.clock import Clock
+from executor_tui.domain.errors import ExecutorError
+from executor_tui.ui import clipboard, crash, themes
+from executor_tui.ui.attendance import SEEN_EVERY_S, Attendance, Identity
+from executor_tui.ui.data.chrome import Chrome
+from executor_tui.ui.keeper import BEAT_S, ChromeKeeper
+from executor_tui.ui.keys import CHANGING, load_keymap
+from executor_tui.ui.link import StoreLink
+from executor_tui.ui.memory import Memory
+from executor_tui.ui.messages import ChromeLoaded, SettingsChanged, StoreFailed, StoreOpened, TopicsChanged
+from executor_tui.ui.operations import Operations
+from executor_tui.ui.screens.base import ConsoleScreen, style_path
+from executor_tui.ui.states import Cell, Look
+from executor_tui.ui.text import plural
+
+SAID_FOR_S = 6.0
+QUIET_S = 2.0
+"""An approval opens by itself only when no key was pressed for this long."""
+
+
+class NodeKeeper(Protocol):
+    """What looks after the node: a supervisor of a child process, or the node inside this process."""
+
+    problem: str
+
+    @property
+    def ours(self) -> bool: ...
+
+    def look_after(self, somebody_leads: bool) -> None: ...
+
+    def look(self) -> Look | None: ...
+
+    def stop(self) -> None: ...
+
+
+class Done(Message):
+    """An operation ended: `text` says how, `error` that it did not work."""
+
+    def __init__(self, text: str, error: ExecutorError | None = None) -> None:
+        super().__init__()
+        self.text, self.error = text, error
+
+
+class Shell(App[int], inherit_bindings=False):
+    """`node` None: nothing is started or watched (tests, a second machine)."""
+
+    TITLE = "Executor"
+    CSS_PATH = style_path("console")
+
+    def __init__(
+        self, places: Places, clock: Clock, who: Identity, *, view_only: bool = False, node: NodeKeeper | None = None,
+        stop_node_on_quit: bool = False, zone: tzinfo | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.places, self.clock, self.who, self.zone = places, clock, who, zone
+        self.node, self.stop_node_on_quit = node, stop_node_on_quit
+        self.view_only = view_only
+        self.at: datetime | None = None
+        self.link = StoreLink(places, clock, self.post_message)
+        self.operations = Operations(self.link, who.name, lambda: not self.view_only and self.at is None)
+        self.attendance = Attendance(self.link, who)
+        self.memory = Memory.load(places.state_dir / "console.json")
+        self.chrome: Chrome | None = None
+        self.keeper = ChromeKeeper(self)
+        self.said: Cell | None = None
+        self.store_problem: ExecutorError | None = None
+        self.problems: dict[str, str] = {}
+        self.last_key_s = clock.monotonic_s()
+        self._error: BaseException | None = None
+        self._load_themes()
+
+    def _load_themes(self) -> None:
+        found, problems = themes.load_themes(self.places.config_dir)
+        for theme in found:
+            self.register_theme(theme)
+        for problem in problems:
+            self.problems[problem.split(":")[0]] = problem
+        wanted = "monochrome" if self.no_color else self.memory.theme
+        self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
+        if self.no_color:
+            self._filters: list[LineFilter] = [NoColor()]
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.FALLBACK_VARIABLES
+
+    # -- coming and going -------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        keymap = load_keymap(self.places.config_dir / "keymap.json")
+        self.problems |= {f"keymap.json {i}": problem for i, problem in enumerate(keymap.problems)}
+        self.set_keymap(keymap.keys)
+        self.call_after_refresh(self.link.start)
+        self.set_interval(BEAT_S, self._beat)
+        self.set_interval(SEEN_EVERY_S, self.be_seen)
+
+    def _beat(self) -> None:
+        if self.link.open:
+            self.keeper.refresh()
+
+    @on(StoreOpened)
+    def _opened(self) -> None:
+        self.store_problem = None
+        config = self.link.config
+        if config is not None:
+            ui = config.executor.ui
+            rule = ui.operators.get(self.who.name)
+            self.view_only = self.view_only or (rule is not None and rule.view_only)
+            if not self.memory.theme and not self.no_color and ui.theme in self.available_themes:
+                self.theme = ui.theme
+        self.keeper.refresh()
+        self.be_seen()
+        self._each_screen(lambda screen: screen.refresh_data())
+        self.refresh_bindings()
+
+    @on(StoreFailed)
+    def _store_failed(self, message: StoreFailed) -> None:
+        self.store_problem, self.chrome = message.error, None
+        self._each_screen(lambda screen: screen.failed(message.error))
+        self._each_screen(lambda screen: screen.frame())
+
+    @on(TopicsChanged)
+    def _topics_changed(self, message: TopicsChanged) -> None:
+        self.keeper.topics_changed(message.topics)
+        self._each_screen(lambda screen: screen.topics_changed(message.topics))
+        for screen in self.screen_stack:
+            if not isinstance(screen, ConsoleScreen) and hasattr(screen, "topics_changed"):
+                screen.topics_changed(message.topics)
+
+    @on(SettingsChanged)
+    def _settings_changed(self, message: SettingsChanged) -> None:
+        for name in message.files:
+            self.problems.pop(name, None)
+        if message.problem:
+            self.problems[message.files[0]] = message.problem
+            self.say(Cell(f"✗ {message.problem.splitlines()[0]}", "bad"))
+        else:
+            self.say(Cell(f"✓ {', '.join(message.files)} applied", "good"))
+
+    @on(ChromeLoaded)
+    def _chrome_loaded(self, message: ChromeLoaded) -> None:
+        before, self.chrome = self.chrome, message.chrome
+        assert self.chrome is not None
+        if self.node is not None:
+            self.node.look_after(self.chrome.lease is not None)
+        self._each_screen(lambda screen: screen.frame())
+        self.ring(before)
+        self.chrome_changed()
+
+    def chrome_changed(self) -> None:
+        """What waits is known anew."""
+
+    def node_look(self) -> Look:
+        """How the node is, as far as the store and our own child process tell."""
+        chrome = self.chrome
+        if chrome is not None and chrome.lease is not None:
+            return chrome.node_look()
+        ours = self.node.look() if self.node is not None else None
+        return ours or (chrome or Chrome()).node_look()
+
+    def _each_screen(self, use: Any) -> None:
+        screen = next((s for s in reversed(self.screen_stack) if isinstance(s, ConsoleScreen)), None)
+        if screen is not None and screen.is_mounted:
+            use(screen)
+
+    def be_seen(self) -> None:
+        """Tell other operators where we are."""
+        if self.link.open:
+            screen = self.screen
+            where = self.current_mode
+            looking = screen.looking_at() if hasattr(screen, "looking_at") else ""
+            self.run_worker(self.attendance.seen(where, looking, self.view_only), group="seen", exclusive=True, exit_on_error=False)
+
+    async def leave(self, stop_node: bool = False) -> None:
+        """Detach, stop the node if asked to, and end."""
+        self.memory.looked[self.current_mode] = self.clock.now()
+        self.memory.theme = "" if self.no_color else self.theme
+        self.memory.save()
+        await self.attendance.leave()
+        if stop_node and self.node is not None:
+            self.say(Cell("◆ stopping the node …", "info"))
+            await self.link.work(self.node.stop)
+        self.link.stop()
+        self.exit(0)
+
+    # -- saying and doing -------------------------------------------------------------------------------------
+
+    def say(self, cell: Cell) -> None:
+        """A passing word in the attention line."""
+        self.said = cell
+        self._each_screen(lambda screen: screen.frame())
+        self.set_timer(SAID_FOR_S, lambda: self._unsay(cell))
+
+    def _unsay(self, cell: Cell) -> None:
+        if self.said is cell:
+            self.said = None
+            self._each_screen(lambda screen: screen.frame())
+
+    def act(self, *operations: Coroutine[Any, Any, str]) -> None:
+        """Carry out operations and say how they ended."""
+        self.run_worker(self._act(operations), group="act", exit_on_error=False)
+
+    async def _act(self, operations: tuple[Coroutine[Any, Any, str], ...]) -> None:
+        texts: list[str] = []
+        for operation in operations:
+            try:
+                texts.append(await operation)
+            except ExecutorError as error:
+                self.post_message(Done("", error))
+                return
+        self.post_message(Done(texts[0] if len(texts) == 1 else f"{len(texts)} done"))
+
+    @on(Done)
+    def _done(self, message: Done) -> None:
+        if message.error is not None:
+            hint = f" – {message.error.hint}" if message.error.hint else ""
+            self.say(Cell(f"✗ {message.error.message}{hint}", "bad"))
+        else:
+            self.say(Cell(f"✓ {message.text}", "good"))
+
+    def write_terminal(self, sequence: str) -> bool:
+        """Write a control sequence past the widgets; says whether there is a terminal."""
+        if self._driver is None or self.is_headless:
+            return False
+        self._driver.write(sequence)
+        return True
+
+    def copy(self, text: str) -> None:
+        """To the clipboard of the terminal, or a visible reason why not."""
+        try:
+            sequence = clipboard.osc52(text, os.environ)
+        except clipboard.TooLongError as exc:
+            self.say(Cell(f"✗ not copied: {exc}", "bad"))
+            return
+        self._clipboard = text
+        sent = self.write_terminal(sequence)
+        if sent:
+            lines = plural(text.count("\n") + 1, "line")
+            self.say(Cell(f"✓ {lines} sent to the terminal's clipboard", "good"))
+        else:
+            self.say(Cell("✗ not copied: there is no terminal", "bad"))
+
+    def ring(self, before: Chrome | None) -> None:
+        """Bell and desktop notification, once, when something new waits and the terminal is not in front."""
+        if before is None or self.chrome is None or self.app_focus:
+            return
+        known = {m.id for m in before.attention.matters}
+        new = [m for m in self.chrome.attention.matters if m.id not in known and m.kind != "park"]
+        config = self.link.config
+        if new and (config is None or config.executor.ui.bell):
+            self.write_terminal(clipboard.notification(new[0].text, os.environ))
+
+    def zone_of_now(self) -> timedelta:
+        """How far the operator's clock is from UTC."""
+        return self.clock.now().astimezone(self.zone).utcoffset() or timedelta(0)
+
+    # -- keys and failures ------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self.view_only and action in CHANGING)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste):
+            self.last_key_s = self.clock.monotonic_s()
+        await super().on_event(event)
+
+    def _handle_exception(self, error: Exception) -> None:
+        self._error = error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        # Textual prints the local variables of every frame here; they could hold a key being entered.
+        path = self.places.state_dir / "console-crash.log"
+        if self._error is not None:
+            crash.write_crash(path, self._error, self.clock.now())
+        self._exit_renderables.append(crash.crash_line(path, self._error))
+        self._close_messages_no_wait()
