@@ -109,6 +109,29 @@ class BackupSettings(Settings):
     keep: int = Field(default=14, ge=1)
 
 
+class RecoverySettings(Settings):
+    quarantine_after: int = Field(default=3, ge=0)
+    """Work that stood at the same place in this many crashes running is set aside; 0 for never."""
+
+
+class EscalationSettings(Settings):
+    """When Executor says of itself that something needs you."""
+
+    every_s: float = Field(default=15.0, gt=0)
+    """How often it looks."""
+    stuck_minutes: float = Field(default=15.0, gt=0)
+    """A busy agent without progress for this long is stuck."""
+    loop_repeats: int = Field(default=5, ge=2)
+    """The same tool call this many times in a row is a loop."""
+    pool_dry_minutes: float = Field(default=60.0, gt=0)
+    """A quota that lasts no longer than this at today's pace, and not until its reset, is running dry."""
+    disk_free_percent: float = Field(default=5.0, ge=0, le=100)
+    disk_free_gb: float = Field(default=1.0, ge=0)
+    """The disk is filling when less than either is left."""
+    clock_jump_s: float = Field(default=30.0, gt=0)
+    """The machine's clock moving by more than this against itself is wrong."""
+
+
 class VaultSettings(Settings):
     backend: Literal["age", "openbao"] = "age"
     address: str = ""
@@ -149,5 +172,7 @@ class ExecutorSettings(Settings):
     approvals: ApprovalPolicy = ApprovalPolicy()
     ui: UiSettings = UiSettings()
     backups: BackupSettings = BackupSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    escalations: EscalationSettings = EscalationSettings()
     vault: VaultSettings = VaultSettings()
     containers: ContainerSettings = ContainerSettings()
