@@ -1,6 +1,7 @@
 """One command in the sandbox: its directories made ready, its job written, its result read."""
 
 import asyncio
+import base64
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,5 +36,6 @@ def confined_job(sandbox: Sandbox, tree: Path, scratch: Path, argv: Sequence[str
         disk_bytes=limits.disk_bytes,
         stream=stream,
         wrapped=True,
+        filter=base64.b64encode(sandbox.filter).decode("ascii"),
     )
     return dict(vars(job))

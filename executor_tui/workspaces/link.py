@@ -117,8 +117,9 @@ class SshLink:
             await connection.wait_closed()
 
     async def _ask_steady(self, op: str, args: Mapping[str, object], data: BinaryIO | None, on_data: talk.OnData | None) -> object:
+        await self._connected()
         process, self._steady = self._steady, None
-        if process is None or process.exit_status is not None or process.channel.get_connection().is_closed():
+        if process is None or process.exit_status is not None:
             process = await self._start()
         kept = False
         try:
@@ -137,20 +138,30 @@ class SshLink:
                 await asyncio.shield(asyncio.ensure_future(_finish(process)))
 
     async def _start(self) -> _Process:
-        connection = await self._connected()
-        try:
-            process = await connection.create_process(_command(), encoding=None)
-            process.stdin.write(await asyncio.to_thread(sources))
-        except (asyncssh.Error, OSError) as error:
-            self._connection = None
-            raise LostError(f"the connection to {self.target} was lost: {_reason(error)}") from error
-        return process
+        """A new helper. A connection may be found dead only now; nothing was asked for yet, so another one will do."""
+        for last in (False, True):
+            connection = await self._connected()
+            try:
+                process = await connection.create_process(_command(), encoding=None)
+                process.stdin.write(await asyncio.to_thread(sources))
+            except (asyncssh.Error, OSError) as error:
+                self._forget()
+                if last:
+                    raise LostError(f"the connection to {self.target} was lost: {_reason(error)}") from error
+            else:
+                return process
+        raise AssertionError("unreachable")
 
     async def _connected(self) -> asyncssh.SSHClientConnection:
         async with self._opening:
             if self._connection is None or self._connection.is_closed():
+                self._forget()
                 self._connection = await connect(self.target)
             return self._connection
+
+    def _forget(self) -> None:
+        """Drop a dead connection and the helper that went with it."""
+        self._connection = self._steady = None
 
     async def _converse(
         self,
@@ -172,7 +183,7 @@ class SshLink:
         except UnreachableError as error:
             raise await self._explained(process) from error
         except (asyncssh.Error, OSError) as error:
-            self._connection = None
+            self._forget()
             raise LostError(f"the connection to {self.target} was lost: {_reason(error)}") from error
 
     async def _explained(self, process: _Process) -> UnreachableError:

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from executor_tui.workspaces.inside.job import STATUS_FD
+from executor_tui.workspaces import seccomp
+from executor_tui.workspaces.inside.job import FILTER_FD, STATUS_FD
 
 TREE = "/workspace"
 HOME = "/home/agent"
@@ -54,7 +55,7 @@ class Sandbox:
 
     `leave_root` says that Executor runs as root, so each command becomes an unprivileged user of its workspace's own. `python_prefixes` are
     the directories of the Python that runs Executor, shown read-only so that `python3` inside is the same one. `extra_read_only` adds
-    toolchains.
+    toolchains. `machine` is the architecture the system call filter is for.
     """
 
     bwrap: str
@@ -64,6 +65,7 @@ class Sandbox:
     python_bin: tuple[str, ...] = ()
     extra_read_only: tuple[str, ...] = ()
     shell: str = "/bin/sh"
+    machine: str = ""
 
     def command_line(self, tree: Path, scratch: Path, argv: Sequence[str], processes: int) -> list[str]:
         """The words that run `argv` confined to `tree`; `scratch` holds the directories made by `prepare_scratch`."""
@@ -78,12 +80,17 @@ class Sandbox:
             *_words("--remount-ro", "/dev", "--remount-ro", "/"),
             *_words("--chdir", TREE, "--clearenv"),
             *self._environment(),
-            "--json-status-fd",
-            STATUS_FD,
+            *_words("--json-status-fd", STATUS_FD),
+            *(_words("--seccomp", FILTER_FD) if seccomp.known(self.machine) else []),
             "--",
             *self._descent(tree, processes),
             *argv,
         ]
+
+    @property
+    def filter(self) -> bytes:
+        """The system call filter for this machine, empty where none is written."""
+        return seccomp.program(self.machine) if seccomp.known(self.machine) else b""
 
     def _namespaces(self) -> list[str]:
         words = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]

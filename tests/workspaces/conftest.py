@@ -27,8 +27,9 @@ SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
 class Sshd:
     """sshd in inetd mode behind a loopback socket: one process for each connection, no fixed port, none of the machine's configuration."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **options: str) -> None:
         self._directory = directory
+        self._options = options
         self._children: list[subprocess.Popen[bytes]] = []
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         self._user_key = asyncssh.generate_private_key("ssh-ed25519")
@@ -74,6 +75,7 @@ class Sshd:
             "PasswordAuthentication": "no",
             "KbdInteractiveAuthentication": "no",
             "LogLevel": "ERROR",
+            **self._options,
         }
         (self._directory / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in options.items()))
         if os.geteuid() == 0:
@@ -97,6 +99,14 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     if SSHD is None:
         pytest.skip("openssh-server is not installed")
     server = Sshd(tmp_path_factory.mktemp("sshd"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def sshd_without_python(tmp_path_factory: pytest.TempPathFactory, sshd: Sshd) -> Iterator[Sshd]:
+    """A machine whose shell finds no python3."""
+    server = Sshd(tmp_path_factory.mktemp("bare"), ForceCommand="exec no-such-python3")
     yield server
     server.stop()
 

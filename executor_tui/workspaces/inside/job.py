@@ -48,8 +48,9 @@ _DEADLY = frozenset(
 class Job:
     """A command and its bounds.
 
-    `watched` are directories whose growth counts as disk use; `wrapped` says that argv starts a sandbox which must report on
-    the descriptor named by `STATUS_FD` in argv; `own_pids` runs the command in a process-id namespace of its own.
+    `watched` are directories whose growth counts as disk use. `wrapped` says that argv starts a sandbox: it must report on the descriptor
+    that stands for `STATUS_FD` in argv, and may read a system call filter (`filter`, base64) from `FILTER_FD`. `own_pids` runs the command
+    in a process-id namespace of its own.
     """
 
     argv: list[str]
@@ -63,6 +64,7 @@ class Job:
     disk_bytes: int
     stream: bool = False
     wrapped: bool = False
+    filter: str = ""
     own_pids: bool = False
 
     @classmethod
@@ -78,6 +80,7 @@ class Job:
 
 
 STATUS_FD = "{status-fd}"
+FILTER_FD = "{filter-fd}"
 
 
 @dataclass(frozen=True)

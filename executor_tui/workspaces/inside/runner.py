@@ -24,7 +24,7 @@ from executor_tui.workspaces.inside import faults, job, proctree
 from executor_tui.workspaces.inside.capture import Capture
 from executor_tui.workspaces.inside.disk import DiskWatch
 from executor_tui.workspaces.inside.faults import Fault, shown
-from executor_tui.workspaces.inside.job import STATUS_FD, Ending, Job
+from executor_tui.workspaces.inside.job import FILTER_FD, STATUS_FD, Ending, Job
 from executor_tui.workspaces.inside.wire import Wire
 
 LOOK_EVERY_S = 0.05
@@ -94,7 +94,9 @@ class _Run:
 
     def _spawn(self, status_fd: int) -> subprocess.Popen[bytes]:
         spec = self._spec
-        argv = [str(status_fd) if word == STATUS_FD else word for word in spec.argv]
+        filter_fd = _in_memory(base64.b64decode(spec.filter))
+        named = {STATUS_FD: str(status_fd), FILTER_FD: str(filter_fd)}
+        argv = [named.get(word, word) for word in spec.argv] if spec.wrapped else spec.argv
         try:
             return subprocess.Popen(
                 [*_own_pids_prefix(spec.own_pids), *argv],
@@ -104,13 +106,15 @@ class _Run:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=(status_fd,) if spec.wrapped else (),
+                pass_fds=(status_fd, filter_fd) if spec.wrapped else (),
                 preexec_fn=lambda: _set_limits(spec.disk_bytes),
             )
         except FileNotFoundError as error:
             raise Fault(faults.COMMAND, f"there is no command {shown(argv[0])}") from error
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise Fault(faults.COMMAND, f"{shown(argv[0])} cannot be started: {shown(str(error))}") from error
+        finally:
+            os.close(filter_fd)
 
     def _turn(self, wake: int) -> None:
         now = time.monotonic()
@@ -226,6 +230,13 @@ class _Run:
             peak_memory_bytes=self._peak_memory,
             peak_processes=self._peak_processes,
         )
+
+
+def _in_memory(data: bytes) -> int:
+    descriptor = os.memfd_create("filter")
+    os.write(descriptor, data)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _command_ran(reported: bytes) -> bool:
