@@ -27,9 +27,8 @@ class GatewaySettings(Settings):
     request_deadline_s: float = Field(default=600.0, gt=0)
     """Wall-clock budget of one request, every attempt and fallback included."""
     first_token_s: float = Field(default=60.0, gt=0)
-    """A silent upstream is given up after this long: how long a stream may take to begin."""
-    reply_s: float = Field(default=240.0, gt=0)
-    """How long an answer that is not streamed may take to begin; providers send nothing of it until all of it is there."""
+    """A silent upstream is given up after this long: how long a stream may take to begin. An answer that is not streamed may take four
+    times as long, because providers send nothing of it until all of it is there."""
     stall_s: float = Field(default=60.0, gt=0)
     """A stream that says nothing for this long has failed."""
     approval_wait_s: float = Field(default=300.0, ge=0)
