@@ -3,6 +3,7 @@
 Everything here blocks: call it in a thread. Postgres has tools of its own for this (pg_dump, pg_basebackup).
 """
 
+import contextlib
 import os
 import sqlite3
 from contextlib import closing
@@ -51,9 +52,9 @@ def copy(source: Path, target: Path) -> int:
 
     Returns its size in bytes. Raises StoreError; then nothing is left behind.
     """
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = target.with_name(f".{target.name}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary.unlink(missing_ok=True)
         _copy_pages(source, temporary)
         wrong = damage(temporary)
@@ -165,5 +166,6 @@ def _sync(path: Path) -> None:
 
 
 def _remove_with_sides(path: Path) -> None:
-    for name in (path.name, *(path.name + side for side in _SIDE_FILES)):
-        path.with_name(name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        for name in (path.name, *(path.name + side for side in _SIDE_FILES)):
+            path.with_name(name).unlink(missing_ok=True)

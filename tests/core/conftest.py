@@ -72,7 +72,7 @@ async def serving(script: Script) -> AsyncIterator[ModelServer]:
     server = ModelServer(script)
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v1/chat/completions", server.handle)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     with socket.create_server(("127.0.0.1", 0)) as sock:
         await web.SockSite(runner, sock.dup()).start()
