@@ -1,6 +1,6 @@
 """Why something cannot be used now, and when it can."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 
@@ -17,3 +17,12 @@ class Blocked:
     general: bool = True
     never: bool = False
     on_release: bool = False
+
+    def or_else(self, other: "Blocked") -> "Blocked":
+        """Both at once: the one that says more (waiting helps before it does not, sooner before later), and whatever frees either."""
+        if self.never != other.never:
+            return other if self.never else self
+        first = other if other.ready_s < self.ready_s else self
+        if (self.on_release or other.on_release) and not first.on_release:
+            return replace(first, on_release=True)
+        return first

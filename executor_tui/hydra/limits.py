@@ -7,7 +7,7 @@ no 60 seconds of the provider's own clock can hold more than allowed, however lo
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 
 from executor_tui.hydra.blocked import Blocked
@@ -15,6 +15,8 @@ from executor_tui.hydra.learn import Learned
 from executor_tui.hydra.moment import Moment
 from executor_tui.hydra.windows import MINUTE_S, DailyReset, Window, day_of
 
+KNOWN_FOR = timedelta(days=7)
+"""A limit learned from a provider is believed for so long after it was last said: accounts are moved to other plans."""
 WINDOW_SLACK_S = 0.05
 """Added to a minute, for the difference between the clocks' ticks."""
 
@@ -94,6 +96,7 @@ class Bucket:
     def __init__(self, limits: Limits, reset: DailyReset) -> None:
         self.configured, self.limits, self.reset = limits, limits, reset
         self.learned: dict[str, int] = {}
+        self._learned_at: dict[str, datetime] = {}
         self.in_flight = 0
         self._pending = 0
         self._pending_tokens = 0
@@ -234,6 +237,7 @@ class Bucket:
         if not told.kind or told.limit is None or told.limit < 1:
             return False
         value = int(told.limit)
+        self._learned_at[told.kind] = now.wall
         if self.learned.get(told.kind) == value:
             return False
         self.learned[told.kind] = value
@@ -282,8 +286,14 @@ class Bucket:
             if self.reset == "rolling" and not self._pending:
                 self.day, self.day_requests, self.day_tokens = None, 0, 0
                 return
+            self._forget(now)
             self._open_day(now)
             self.day_requests, self.day_tokens = self._pending, self._pending_tokens  # on their way: may be counted in the new day
+
+    def _forget(self, now: Moment) -> None:
+        for kind in [k for k, at in self._learned_at.items() if now.wall - at >= KNOWN_FOR]:
+            del self._learned_at[kind], self.learned[kind]
+        self.limits = self.configured.with_learned(self.learned)
 
     def _renew(self, dimension: str, now: Moment) -> None:
         # A window has started anew. Until the provider says more, it holds what the last one held: no burst into the unknown.

@@ -145,6 +145,11 @@ class ParkBook:
         self._strikes[key] = _Strikes(strikes.count + 1, now.mono_s, length_s)
         return length_s
 
+    def strikes(self, key: ParkKey) -> int:
+        """How many times in a row this was parked on a guess."""
+        strikes = self._strikes.get(key)
+        return strikes.count if strikes else 0
+
     def add(self, park: Park, now: Moment, *, saved: bool = False) -> Park:
         """Park. Returns what now stands: the given one, or an earlier one that lasts longer."""
         key = ParkKey.of(park)

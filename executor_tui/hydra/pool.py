@@ -234,6 +234,16 @@ class KeyPool:
         lane.turns[1 if free else 0].remove(pool.id)
         lane.turns[0 if free else 1].add(pool.id)
 
+    def bucket_for(self, provider: str, model_id: str) -> str:
+        """The name of the counter this model uses at this provider."""
+        settings = self.providers.get(provider)
+        return bucket_name(settings.limits, model_id) if settings is not None else model_id
+
+    def bucket(self, pool_id: str, name: str) -> Bucket | None:
+        """The counters of a quota pool's bucket; None when its provider is not configured."""
+        provider = pool_id.split("/", 1)[0]
+        return self._bucket(provider, pool_id, name) if provider in self.providers else self.buckets.get((pool_id, name))
+
     def _bucket(self, provider: str, pool_id: str, name: str) -> Bucket:
         bucket = self.buckets.get((pool_id, name))
         if bucket is None:

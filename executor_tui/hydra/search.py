@@ -76,7 +76,7 @@ class Search:
             found = self._walk(turn)
             if isinstance(found, Pick):
                 return found
-            soonest = _sooner(soonest, found)
+            soonest = soonest.or_else(found)
         return soonest
 
     def _walk(self, turn: Turnstile) -> Pick | Blocked:
@@ -90,7 +90,7 @@ class Search:
             if isinstance(found, Pick):
                 picked = found
                 break
-            soonest = _sooner(soonest, found)
+            soonest = soonest.or_else(found)
             if found.general:
                 resting.append((pool_id, found.ready_s))
             else:
@@ -107,11 +107,13 @@ class Search:
         if first is None:
             return soonest
         name, ready_s = first
+        if turn.endless:  # some rest until an event: a call that ends, an operator
+            soonest = replace(soonest, on_release=True)
         again = self.at(name)
         if isinstance(again, Pick):
             turn.wake(name)
             return soonest if name in self._skip else again
-        return _sooner(soonest, replace(again, ready_s=min(again.ready_s, ready_s)))
+        return soonest.or_else(replace(again, ready_s=min(again.ready_s, ready_s)))
 
     def at(self, pool_id: str, key_id: str = "") -> Pick | Blocked:
         """Whether this quota pool, and a key of it (`key_id` or whichever is next), can serve."""
@@ -151,7 +153,7 @@ class Search:
                 more = (*probes, probe) if probe is not None else probes
                 picked = Pick(self._lane.provider, self._lane.model_id, pool.id, self._lane.bucket, pool.keys[name], more)
                 break
-            soonest = _sooner(soonest, against)
+            soonest = soonest.or_else(against)
             for_all = for_all and against.general
             if against.general:
                 resting.append((name, against.ready_s))
@@ -175,10 +177,3 @@ class Search:
         if self._check is not None and (over := self._check(key_id)) is not None:
             return replace(over, general=False), None
         return None, found
-
-
-def _sooner(a: Blocked, b: Blocked) -> Blocked:
-    """The one that says more: waiting helps before it does not, and sooner before later."""
-    if a.never != b.never:
-        return b if a.never else a
-    return b if b.ready_s < a.ready_s else a

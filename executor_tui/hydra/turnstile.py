@@ -14,6 +14,8 @@ class Turnstile:
         self._ready = rotation
         self._resting: dict[str, float] = {}
         self._due: list[tuple[float, str]] = []
+        self.endless = 0
+        """How many rest until an event wakes them."""
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._resting)
@@ -28,24 +30,32 @@ class Turnstile:
 
     def remove(self, name: str) -> None:
         self._ready.discard(name)
-        self._resting.pop(name, None)
+        self._leave(name)
 
     def rest(self, name: str, until_s: float) -> None:
         """Not before `until_s` (monotonic; inf: not before `wake`)."""
         if name in self._ready:
             self._ready.discard(name)
-        elif name not in self._resting:
+        elif not self._leave(name):
             return
         self._resting[name] = until_s
         if until_s < inf:
             heapq.heappush(self._due, (until_s, name))
+        else:
+            self.endless += 1
 
     def wake(self, name: str) -> bool:
         """Something changed: try this one again. True if it was resting."""
-        if self._resting.pop(name, None) is None:
+        if not self._leave(name):
             return False
         self._ready.add(name)
         return True
+
+    def _leave(self, name: str) -> bool:
+        until_s = self._resting.pop(name, None)
+        if until_s == inf:
+            self.endless -= 1
+        return until_s is not None
 
     def order(self, now_s: float) -> Iterator[str]:
         """Those that may be tried now, best first. Do not change the turnstile while walking."""
