@@ -81,12 +81,15 @@ _COUNTS = (
     re.compile(r"^ok\s+\S+\s+(?!.*\[no tests to run\])(?:\(cached\)|[\d.]+s)", re.MULTILINE),
     re.compile(r"^\s*--- PASS: ", re.MULTILINE),
 )
+_SUITES = re.compile(r"^\s*Test (?:Suites|Files)\b.*$", re.MULTILINE)
+"""Jest and Vitest count files too; those are no tests."""
 _UNITTEST = re.compile(r"^Ran (\d+) tests? in .*?\n+(?:OK|FAILED)(?: \((.*?)\))?", re.MULTILINE | re.DOTALL)
 _NONE = re.compile(r"no tests ran|NO TESTS RAN|no test files|No tests found|^running 0 tests|collected 0 items", re.MULTILINE)
 
 
-def tests_passed(output: str) -> int | None:
+def count_passed(output: str) -> int | None:
     """How many tests the output shows as passed; None when it speaks of none at all."""
+    output = _SUITES.sub("", output)
     counts = [sum(int(n) for n in pattern.findall(output)) for pattern in _SUMS if pattern.search(output)]
     counts += [len(pattern.findall(output)) for pattern in _COUNTS if pattern.search(output)]
     counts += _unittest_counts(output)
@@ -114,7 +117,7 @@ class Verdict:
 
 def judge(ended: str, exit_code: int | None, summary: str, output: str) -> Verdict:
     """The verdict on one run; `ended` and `summary` are the runner's, `output` what was kept of the output."""
-    tests = tests_passed(output)
+    tests = count_passed(output)
     if ended != "exit":
         return Verdict(False, f"the tests were {summary}", tests)
     if exit_code == 127:
