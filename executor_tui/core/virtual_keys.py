@@ -1,7 +1,7 @@
 """Keys of the gateway's own: random, hashed at rest, scoped to an agent, a project and a budget, revocable at once.
 
-The secret exists in two places only: with whoever was given it, and in a request's header. The store has its SHA-256; 256 random bits need no
-slower hash. Looking a key up by its digest takes no time that depends on the secret.
+The secret exists in two places only: with whoever was given it, and in a request's header. The store has its SHA-256 (256 random bits need
+no slower hash). Looking a key up by its digest takes no time that depends on the secret.
 """
 
 import asyncio

@@ -65,6 +65,7 @@ class HttpProvider:
 
     async def verify(self, base_url: str, secret: str) -> None:
         """List models. A provider without that list is asked for an empty completion: it refuses the key before it refuses the request."""
+        base_url = base_url.rstrip("/")
         status = await self._probe("get", base_url + self._verify_path, secret)
         if status in (404, 405):
             status = await self._probe("post", base_url + "/chat/completions", secret)
@@ -99,7 +100,7 @@ class HttpProvider:
         first = loop.time() + call.first_token_s
         try:
             async with asyncio.timeout_at(min(first, deadline)) as limit:
-                response = await self._pool.post(call.base_url + dialect.path, dialect.prepared(call.body), headers)
+                response = await self._pool.post(call.base_url.rstrip("/") + dialect.path, dialect.prepared(call.body), headers)
         except TimeoutError as exc:
             if isinstance(exc, aiohttp.ServerTimeoutError):
                 raise ProviderFailure(http.network_facts(self.name, exc, call.secret)) from None

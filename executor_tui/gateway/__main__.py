@@ -1,0 +1,84 @@
+"""`python -m executor_tui.gateway`: the gateway as a process of its own.
+
+Prints one JSON line, `{"gateway": {"url": …, "pid": …}}`, once it listens. With `--child` it ends when its standard input closes, so it
+never outlives the node that started it, however that one died. SIGTERM and SIGINT end it in order: no new requests, calls settled.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+
+from executor_tui.config.places import Places, find_places
+from executor_tui.domain.errors import ExecutorError
+from executor_tui.logs import log_to_file
+
+LOG_FILE = "gateway.log"
+
+
+async def run(places: Places, host: str | None, port: int | None, *, child: bool) -> None:
+    """Serve until told to stop. Raises ExecutorError when it cannot start."""
+    from executor_tui.gateway.serve import Gateway
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    watcher = asyncio.create_task(_until_stdin_closes(stop), name="parent") if child else None
+    gateway = Gateway(places, host=host, port=port, child=child)
+    try:
+        url = await gateway.start()
+        sys.stdout.write(json.dumps({"gateway": {"url": url, "pid": os.getpid()}}) + "\n")
+        sys.stdout.flush()
+        logging.getLogger(__name__).info("the gateway listens at %s", url)
+        await stop.wait()
+    finally:
+        await gateway.stop()
+        if watcher is not None:
+            watcher.cancel()
+
+
+async def _until_stdin_closes(stop: asyncio.Event) -> None:
+    """The other end of our standard input is held by the parent alone: when it is gone, so are we."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        pass
+    stop.set()
+
+
+def raise_open_files() -> None:
+    """500 streams are 1,000 sockets: take as many open files as the system allows us without asking anybody."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m executor_tui.gateway", description="Executor's gateway.")
+    parser.add_argument("--config", metavar="DIR")
+    parser.add_argument("--state", metavar="DIR")
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--child", action="store_true", help="end when standard input closes")
+    given = parser.parse_args()
+    places = find_places(given.config, given.state)
+    log_to_file(places.state_dir / LOG_FILE)
+    raise_open_files()
+    try:
+        asyncio.run(run(places, given.host, given.port, child=given.child))
+    except ExecutorError as exc:
+        logging.getLogger(__name__).error("%s", exc.message)
+        sys.stderr.write(f"executor: {exc.message}" + (f" ({exc.hint})" if exc.hint else "") + "\n")
+        return exc.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
