@@ -27,7 +27,7 @@ def confined_job(sandbox: Sandbox, tree: Path, scratch: Path, argv: Sequence[str
     job = Job(
         argv=sandbox.command_line(tree, scratch, argv, limits.processes),
         cwd="/",
-        env={"PATH": os.environ.get("PATH", os.defpath)},
+        env={"PATH": os.defpath},
         watched=[str(tree), str(scratch)],
         time_s=limits.time_s,
         memory_bytes=limits.memory_bytes,

@@ -194,16 +194,20 @@ def _identity(author: str) -> dict[str, str]:
 
 
 def _add_all(root: str, tree: Mapping[str, str]) -> None:
-    try:
-        git.run(["add", "--all", "--", "."], root, tree)
-    except Fault:
+    """Stage everything. Git only warns about a directory it may not open, and would leave its files out."""
+    words = ["add", "--all", "--", "."]
+    done = git.run(words, root, tree, allowed=(0, 1, 128))
+    if done.status != 0 or "Permission denied" in done.stderr:
         make_readable(root)
-        git.run(["add", "--all", "--", "."], root, tree)
+        git.run(words, root, tree)
 
 
 def make_readable(root: str) -> None:
-    """Give the owner back what a command took away: read on files, search on directories."""
-    subprocess.run(["chmod", "-R", "u+rwX", "--", root], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    """Give the owner back what a command took away: everything on directories, read on files. Others are not touched."""
+    closed = ["-type", "d", "!", "-perm", "-u=rwx", "-exec", "chmod", "u+rwx", "--", "{}", ";"]
+    unread = ["-type", "f", "!", "-perm", "-u=r", "-exec", "chmod", "u+r", "--", "{}", "+"]
+    words = ["find", root, "-path", os.path.join(root, ".git"), "-prune", "-o", *closed, "-o", *unread]
+    subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def _drop_inner_repositories(root: str) -> None:
