@@ -16,7 +16,6 @@ POINTS: dict[str, str] = {
     "recovery.reported": "the report's row is written, its alert not yet raised",
     "recovery.alerted": "the alert is raised; last_state.json still says that recovery is under way",
     "recovery.checkpoint": "a checkpoint has been committed, its caller not yet told",
-    "last_state.written": "the temporary file of last_state.json is on disk, not yet in its place",
     "last_state.stopped": "the clean stop is on disk",
     "outbox.intent": "the attempt is recorded, the message not yet sent",
     "outbox.sent": "the channel has taken the message, the delivery does not say so yet",
