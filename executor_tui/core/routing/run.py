@@ -112,7 +112,7 @@ class Run(Generic[T]):
                     found = await self._wait_turn(model, tried, found)
                 if isinstance(found, Blocked):
                     self._reasons.append(f"{model.id}: {found.reason}")
-                    self._ready_s = min(self._ready_s, found.ready_s)
+                    self._ready_s = min(self._ready_s, found.ready_s, self._parked_until_s(model))
                     return None
                 if self._breaks_budget(model, found):
                     return None
@@ -130,6 +130,11 @@ class Run(Generic[T]):
         finally:
             if consent is not None and not self._attempts.answered:
                 self._gate.settled(consent)
+
+    def _parked_until_s(self, model: Model) -> float:
+        """When a later request may find the model again, whatever this one has given up on."""
+        again = self._find(model, _Tried(), in_turn=True)
+        return again.ready_s if isinstance(again, Blocked) else inf
 
     def _find(self, model: Model, tried: _Tried, *, in_turn: bool = False) -> Found | Blocked:
         """A key over one of the model's routes. Nobody goes before those who wait for the same model."""
