@@ -49,6 +49,7 @@ class Gateway:
         self._closers: list[Callable[[], Awaitable[object]]] = []
         self._keys_changed, self._tokens_changed = asyncio.Event(), asyncio.Event()
         self.url = ""
+        self.door: Door
 
     async def start(self, config: Config | None = None) -> str:
         """Listen. Raises ExecutorError: bad configuration, a store or vault that cannot be opened, a port that is taken."""
@@ -74,8 +75,8 @@ class Gateway:
         keyring, self._metrics = Keyring(self._store), Metrics()
         await keyring.refresh()
         reply_s = config.executor.gateway.first_token_s * WHOLE_REPLY_FACTOR
-        self._door = Door(self._router, self._providers, keyring, self._metrics, self._clock, reply_s)
-        self._listing = Listing(self._door, config.models)
+        self.door = Door(self._router, self._providers, keyring, self._metrics, self._clock, reply_s)
+        self._listing = Listing(self.door, config.models)
         self._verifier = Verifier(self._store, self._vault, self._providers, config.models, self._clock)
         await self._listen(config)
         self._spawn("feed", self._follow())
@@ -97,10 +98,14 @@ class Gateway:
             except ExecutorError as exc:
                 log.error("while stopping: %s", exc.message)
 
+    async def flush(self) -> None:
+        """Every call that has ended is on disk when this returns. Raises StoreError."""
+        await self._router.flush()
+
     async def _listen(self, config: Config) -> None:
         host = self._host or config.executor.gateway.host
         port = config.executor.gateway.port if self._port is None else self._port
-        app = make_app(self._door, self._listing)
+        app = make_app(self.door, self._listing)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE_S, keepalive_timeout=75.0)
         await runner.setup()
         self._closers.append(runner.cleanup)
@@ -168,7 +173,7 @@ class Gateway:
         self._providers.reload(config.models.providers)
         await self._router.reload(config)
         self._listing.models = self._verifier.models = config.models
-        self._door.reply_s = config.executor.gateway.first_token_s * WHOLE_REPLY_FACTOR
+        self.door.reply_s = config.executor.gateway.first_token_s * WHOLE_REPLY_FACTOR
         self._keys_changed.set()
 
     async def _take_in(self, config: Config) -> None:
