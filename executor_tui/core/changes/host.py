@@ -24,7 +24,7 @@ from executor_tui.domain.change import Change, ChangeStatus
 from executor_tui.domain.crash import crash_point
 from executor_tui.domain.errors import StoreError
 from executor_tui.domain.node import Lease
-from executor_tui.store.store import Store, default_url
+from executor_tui.store.store import Store
 
 log = logging.getLogger(__name__)
 LEASE = "changes"
@@ -55,7 +55,7 @@ class ChangeHost:
     async def start(self) -> None:
         """Bring DBOS up (or join it) and let this process's workflows find their way."""
         workflow.use(self.engine)
-        await durable.launch(self._places, self._config().database_url(default_url(self._places.state_dir)), self._executor_id)
+        await durable.launch(self._places, self._store.db.url, self._executor_id)
 
     async def stop(self) -> None:
         """Give the right back. Work that is under way stays pending."""
