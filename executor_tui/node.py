@@ -13,19 +13,18 @@ from executor_tui.config.load import Config, load
 from executor_tui.config.places import Places
 from executor_tui.config.watch import ConfigChanged, watch
 from executor_tui.core.alerts import raise_alert
+from executor_tui.core.backups import Backups, check_at_start
 from executor_tui.core.election import Election
 from executor_tui.core.gateway_child import GatewayChild
 from executor_tui.core.identity import NodeLock, boot_id, host_name, node_id
+from executor_tui.core.lookout import Lookout
 from executor_tui.core.orchestrator import Orchestrator, Parts
 from executor_tui.domain.alert import Alert, Severity
 from executor_tui.domain.clock import Clock, SystemClock
 from executor_tui.domain.event import Event, Level
-from executor_tui.domain.ids import new_id
 from executor_tui.domain.node import Node as NodeRow
-from executor_tui.notify import intake as notify_intake
-from executor_tui.notify.service import Notifications
+from executor_tui.notify.start import messengers
 from executor_tui.store.store import Store, default_url
-from executor_tui.vault.open import open_vault
 from executor_tui.version import __version__
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,6 @@ class Node:
         self.election = Election(store.leases, clock, self.id, config.executor.node.lease_s)
         self.gateway = GatewayChild(places, clock, self._gateway_moved)
         self._tasks: list[asyncio.Task[None]] = []
-        self.vault = open_vault(config.executor.vault, places)
         self._access: dict[tuple[str, str], str] = {}
 
     # -- start and stop ------------------------------------------------------------------------------------------------------------
@@ -63,15 +61,16 @@ class Node:
         self._spawn("orchestrator", self.orchestrator.run)
         self._spawn("recovery", lambda: self.recovery.run(self.config.executor.node.heartbeat_s))
         self._spawn("config-watch", self._watch_config)
-        await self._take_in_secrets()
-        self.notifications = Notifications(
-            self.store,
-            self.config.notification,
-            reveal=lambda value: notify_intake.reveal(value, self.store, self.vault),
-            report=lambda alert: raise_alert(self.store, self.config.notification, alert),
-            projects=lambda: self.config.executor.projects,
-        )
-        self._spawn("notifications", self._notify)
+        self.notifications = messengers(self.store, self._settings, self.places, self._leads)
+        self._spawn("notifications", self.notifications.run)
+        self._spawn("lookout", Lookout(self.store, self.places.state_dir, self._settings, self._leads).run)
+        self._spawn("backups", Backups(self.store, self.places, lambda: self.config.executor.backups).run)
+
+    def _settings(self) -> Config:
+        return self.config
+
+    def _leads(self) -> bool:
+        return self.election.leads
 
     async def stop(self) -> None:
         """Take everything down cleanly and say so in last_state.json: the next start finds a clean stop."""
@@ -137,7 +136,6 @@ class Node:
             files = ", ".join(change.files)
             if isinstance(change, ConfigChanged):
                 self.config = change.config
-                await self._take_in_secrets()
                 self.orchestrator.reconfigure(self.config)
                 self.pipeline.reconfigure(self.config)
                 self.notifications.apply(self.config.notification)
@@ -152,33 +150,6 @@ class Node:
                 )
                 await raise_alert(self.store, self.config.notification, alert)
 
-    async def _notify(self) -> None:
-        """The messengers, while this node leads: two nodes must not both answer one chat."""
-        while True:
-            if not self.election.leads:
-                await self.clock.sleep(self.config.executor.node.heartbeat_s)
-                continue
-            serving = asyncio.create_task(self.notifications.run(), name="notifications")
-            try:
-                while self.election.leads and not serving.done():
-                    await asyncio.wait({serving}, timeout=self.config.executor.node.heartbeat_s)
-                if serving.done():
-                    serving.result()
-            finally:
-                serving.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
-
-    async def _take_in_secrets(self) -> None:
-        """Bot tokens written in plain text are sealed and replaced by references; a file that cannot be rewritten is told, not fatal."""
-        try:
-            taken = await notify_intake.take_in(self.places.config_dir, self.store, self.vault)
-        except OSError as exc:
-            text = f"notification.json keeps its secrets in plain text: it cannot be rewritten ({exc.strerror})"
-            await self.store.events.add(Event("config.secrets_kept", text, Level.WARNING))
-            return
-        if taken.names:
-            self.config = load(self.places.config_dir)
-
 
 @asynccontextmanager
 async def running_node(places: Places, clock: Clock | None = None) -> AsyncIterator[Node]:
@@ -187,7 +158,9 @@ async def running_node(places: Places, clock: Clock | None = None) -> AsyncItera
     config = load(places.config_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(NodeLock(places.state_dir))
-        store = await Store.open(config.database_url(default_url(places.state_dir)), clock)
+        url = config.database_url(default_url(places.state_dir))
+        await check_at_start(places, url)
+        store = await Store.open(url, clock)
         stack.push_async_callback(store.close)
         node = Node(store, places, config, clock)
         await node.start()

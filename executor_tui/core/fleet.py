@@ -1,6 +1,7 @@
 """The registry's agents as rows of the store, and pinging them, all at once under one deadline."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -11,6 +12,8 @@ from executor_tui.domain.agent import Agent, AgentState, AgentType, Ping, Role
 from executor_tui.domain.errors import ConfigError, ExecutorError
 from executor_tui.domain.event import Event, Level
 from executor_tui.store.store import Store
+
+log = logging.getLogger(__name__)
 
 Pinger = Callable[[Agent], Awaitable[Ping]]
 
@@ -66,6 +69,9 @@ async def ping_agents(
             return Ping(agent.id, AgentState.OFFLINE, f"no answer within {deadline_s:g} s")
         except ExecutorError as exc:
             return Ping(agent.id, AgentState.OFFLINE, exc.message)
+        except Exception as exc:  # noqa: BLE001 - one agent's fault must not keep the others from being pinged; it is logged and shown
+            log.exception("ping of %s", agent.id)
+            return Ping(agent.id, AgentState.DEGRADED, f"its ping failed: {type(exc).__name__} (see the log)")
 
     if pinger is not None:
         answers = await asyncio.gather(*(one(pinger, a) for a in agents))

@@ -71,6 +71,7 @@ class Orchestrator:
     def __init__(self, parts: Parts, config: Config) -> None:
         self._p, self.config = parts, config
         self._recovered = False
+        self._office = 0
         self._nudge = asyncio.Event()
         self.ready = asyncio.Event()
         """Set once recovery is done and work is being assigned, or another node leads."""
@@ -100,13 +101,14 @@ class Orchestrator:
             await self._p.clock.sleep(self.config.executor.node.heartbeat_s)
 
     async def _heartbeat(self) -> None:
-        gained = await self._p.election.campaign()
+        await self._p.election.campaign()
         await self._p.store.nodes.heartbeat(self._p.node_id)
-        if gained:
-            lease = self._p.election.lease
-            number = lease.fencing if lease else 0
-            await self._p.store.events.add(Event("node.leads", f"node {self._p.node_id} leads (fencing number {number})"))
+        lease = self._p.election.lease
+        if lease is not None and lease.fencing != self._office:
+            words = f"node {self._p.node_id} leads (fencing number {lease.fencing})"
+            await self._p.store.events.add(Event("node.leads", words))
             await self._take_office()
+            self._office = lease.fencing  # only now: what fails on the way in is tried again at the next beat
         if self._p.election.leads:
             await self._p.store.approvals.expire(self._p.clock.now())
             await self._adopt_from_dead_nodes()
@@ -123,8 +125,9 @@ class Orchestrator:
         """Scan the agents after a start: what kind of outage it was, who is well, what is resumed. Writes at most one report per outage."""
         if self._recovered:
             return None
+        report = await self._p.recovery.recover(self.ping_all, self._resume_own_work)
         self._recovered = True
-        return await self._p.recovery.recover(self.ping_all, self._resume_own_work)
+        return report
 
     async def _resume_own_work(self) -> list[dict[str, object]]:
         """Put unfinished projects back to work: the pipeline recovers their steps, this only makes sure that none is forgotten."""
