@@ -45,6 +45,8 @@ class Node:
 
     async def start(self) -> None:
         """Bring everything up. Returns once the node is registered and its loops run; recovery goes on in the background."""
+        from executor_tui.core.changes import workflow as change_workflow
+        from executor_tui.core.changes.host import ChangeHost
         from executor_tui.core.pipeline.runtime import Pipeline
         from executor_tui.core.power_recovery import PowerRecovery
 
@@ -54,11 +56,16 @@ class Node:
         await self.store.nodes.put(row)
         await self.store.events.add(Event("node.started", f"node {self.id} started on {row.host} (process {row.pid})"))
         self.pipeline = Pipeline(self.store, self.places, self.config, self.clock, self.id, self.model_access)
+        self.changes = ChangeHost(self.store, self.places, self._settings, self.id, wanted=self._leads)
+        # Both kinds of work must find their way before DBOS comes up: it puts unfinished workflows back to work at once.
+        change_workflow.use(self.changes.engine)
         await self.pipeline.launch()
+        await self.changes.start()
         parts = Parts(self.store, self.places, self.clock, self.id, self.election, self.pipeline, self.recovery)
         self.orchestrator = Orchestrator(parts, self.config)
         self._spawn("gateway", self.gateway.run)
         self._spawn("orchestrator", self.orchestrator.run)
+        self._spawn("changes", self.changes.run)
         self._spawn("recovery", lambda: self.recovery.run(self.config.executor.node.heartbeat_s))
         self._spawn("config-watch", self._watch_config)
         self.notifications = messengers(self.store, self._settings, self.places, self._leads)
@@ -77,6 +84,7 @@ class Node:
         for task in reversed(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.changes.stop()
         await self.pipeline.shutdown()
         await self.store.nodes.update(self.id, stopped_at=self.clock.now(), gateway_url="")
         await self.election.resign()
