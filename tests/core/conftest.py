@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,16 +172,28 @@ async def world(places: Places, model_server: ModelServer) -> AsyncIterator[Worl
         yield world
 
 
+@asynccontextmanager
+async def a_world(places: Places, script: Script, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[World]:
+    async with serving(script) as server, pipeline_on(places, server, clock, **settings) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def make_world() -> Callable[..., Any]:
+    """`async with make_world(places, script, **settings) as world`: a pipeline whose model says what `script` says."""
+    return a_world
+
+
 @pytest.fixture
 def open_world(places: Places) -> Callable[..., Any]:
-    """`async with open_world(script, **settings) as world`: a pipeline whose model says what `script` says."""
+    """As `make_world`, on this test's own directories."""
+    return partial(a_world, places)
 
-    @asynccontextmanager
-    async def opened(script: Script, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[World]:
-        async with serving(script) as server, pipeline_on(places, server, clock, **settings) as world:
-            yield world
 
-    return opened
+@pytest.fixture(scope="session")
+def canary() -> str:
+    """The virtual key that agents come in with."""
+    return SECRET
 
 
 def git(repo: Path | str, *words: str) -> str:
