@@ -61,7 +61,7 @@ class Node:
         change_workflow.use(self.changes.engine)
         await self.pipeline.launch()
         await self.changes.start()
-        parts = Parts(self.store, self.places, self.clock, self.id, self.election, self.pipeline, self.recovery)
+        parts = Parts(self.store, self.places, self.clock, self.id, self.election, self.pipeline, self.recovery, gateway_up=self.gateway.up)
         self.orchestrator = Orchestrator(parts, self.config)
         self._spawn("gateway", self.gateway.run)
         self._spawn("orchestrator", self.orchestrator.run)
@@ -138,6 +138,7 @@ class Node:
         if not url:
             kind, text, level = ("gateway.down", "the gateway is down", Level.WARNING)
         await self.store.events.add(Event(kind, text, level, subject_id=self.id))
+        self.orchestrator.ping_soon()
 
     async def _watch_config(self) -> None:
         async for change in watch(self.places.config_dir):

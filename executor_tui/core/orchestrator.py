@@ -7,7 +7,7 @@ needs, asks the user when something is missing, and after a restart puts things 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from executor_tui.config.load import Config
@@ -26,6 +26,7 @@ from executor_tui.store.store import Store
 log = logging.getLogger(__name__)
 
 KEYS_QUESTION = "keys"
+GATEWAY_START_S = 8.0
 _ASSIGNING_TOPICS = frozenset({"project", "keys", "questions", "fleet", "config"})
 
 
@@ -63,6 +64,8 @@ class Parts:
     projects: ProjectWork
     recovery: Recovery
     pinger: Pinger | None = None
+    gateway_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while the gateway answers: most agents are as well as it is."""
 
 
 class Orchestrator:
@@ -73,6 +76,7 @@ class Orchestrator:
         self._recovered = False
         self._office = 0
         self._nudge = asyncio.Event()
+        self._ping_now = asyncio.Event()
         self.ready = asyncio.Event()
         """Set once recovery is done and work is being assigned, or another node leads."""
 
@@ -125,7 +129,7 @@ class Orchestrator:
         """Scan the agents after a start: what kind of outage it was, who is well, what is resumed. Writes at most one report per outage."""
         if self._recovered:
             return None
-        report = await self._p.recovery.recover(self.ping_all, self._resume_own_work)
+        report = await self._p.recovery.recover(self._ping_once_the_gateway_is_up, self._resume_own_work)
         self._recovered = True
         return report
 
@@ -155,10 +159,30 @@ class Orchestrator:
 
     # -- pings ---------------------------------------------------------------------------------------------------------------------
 
+    async def _ping_once_the_gateway_is_up(self) -> tuple[Agent, ...]:
+        """Right after a start nobody could answer: the gateway is given a moment to come up."""
+        await self._wait_for(self._p.gateway_up, GATEWAY_START_S)
+        return await self.ping_all()
+
+    async def _wait_for(self, event: asyncio.Event, seconds: float) -> None:
+        """Until the event is set, or `seconds` of the clock have passed."""
+        waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(self._p.clock.sleep(seconds))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def ping_soon(self) -> None:
+        """Do not wait for the next round: something happened that the agents depend on."""
+        self._ping_now.set()
+
     async def _ping_rounds(self) -> None:
         await self.ready.wait()
         while True:
-            await self._p.clock.sleep(self.config.executor.node.ping_every_s)
+            await self._wait_for(self._ping_now, self.config.executor.node.ping_every_s)
+            self._ping_now.clear()
             if self._p.election.leads:
                 try:
                     await self.ping_all()

@@ -69,7 +69,9 @@ async def orchestrator(store: Store, places: Places, clock: ManualClock, node: s
     config = load(places.config_dir)
     await store.nodes.put(Node(node, "here", 1, "boot", "0", started_at=clock.now(), heartbeat_at=clock.now()))
     election = Election(store.leases, clock, node, config.executor.node.lease_s)
-    made = Orchestrator(Parts(store, places, clock, node, election, work, Recovery(), answers), config)
+    up = asyncio.Event()
+    up.set()
+    made = Orchestrator(Parts(store, places, clock, node, election, work, Recovery(), answers, up), config)
     running = asyncio.create_task(made.run())
     try:
         async with asyncio.timeout(20):
