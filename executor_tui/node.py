@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from executor_tui.config.load import Config, load
 from executor_tui.config.places import Places
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Node:
-    """Use `async with running_node(...)`, or `run_node(...)` to run until stopped."""
+    """Use `async with running_node(...)`, which starts and stops one."""
 
     def __init__(self, store: Store, places: Places, config: Config, clock: Clock) -> None:
         self.store, self.places, self.config, self.clock = store, places, config, clock
@@ -178,10 +178,3 @@ async def running_node(places: Places, clock: Clock | None = None) -> AsyncItera
         finally:
             await node.stop()
 
-
-async def run_until(places: Places, done: Callable[[Store], Awaitable[bool]], clock: Clock | None = None) -> None:
-    """Run a node until `done` says so; it is asked again after every change in the store."""
-    async with running_node(places, clock) as node, aclosing(node.store.feed()) as feed:
-        async for _ in feed:
-            if await done(node.store):
-                return

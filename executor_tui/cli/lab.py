@@ -47,7 +47,7 @@ def command(cli: Cli, no_ui: bool, once: bool, goal_number: int) -> None:
 
 
 def _goal(number: int) -> str:
-    from executor_tui.lab.world import GOALS
+    from executor_tui.lab.script.model import GOALS
 
     if not 1 <= number <= len(GOALS):
         raise UsageError(f"--goal takes 1 to {len(GOALS)}: " + "; ".join(f"{n}. {g}" for n, g in enumerate(GOALS, 1)))
@@ -137,7 +137,7 @@ def _console(places: Places, number: int) -> int:
             if not world.stdout.readline():
                 raise ExecutorError("the lab did not come up", hint=f"see {places.state_dir / 'lab.log'}")
             asyncio.run(_ask_for_project(places, goal))
-            return open_console(places, view_only=False, inline=False)
+            return open_console(places, stop_node_on_quit=True)
         finally:
             assert world.stdin is not None
             world.stdin.close()
