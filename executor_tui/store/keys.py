@@ -109,6 +109,12 @@ class Parks(Repository[Park]):
             await record(conn, self.clock, event)
         return park
 
+    async def since(self, moment: datetime) -> tuple[Park, ...]:
+        """Parks that stood at some time after a moment."""
+        c = self.table.c
+        not_over = and_(or_(c.ends_at.is_(None), c.ends_at > moment), or_(c.cleared_at.is_(None), c.cleared_at > moment))
+        return await self._many(select(self.table).where(not_over).order_by(c.started_at))
+
     async def cleared(self, park_ids: Sequence[str]) -> frozenset[str]:
         """Which of these were ended before their time."""
         c = self.table.c

@@ -138,7 +138,7 @@ class ExecutorApp(Shell, inherit_bindings=False):
     def _may_interrupt(self) -> bool:
         """Only over a quiet screen: no modal, nothing being typed, no key in the last moments."""
         top = self.top
-        if top is None or top.prompt_open or self.view_only or self.at is not None:
+        if top is None or top.prompt_open or self.view_only or self.at is not None or self.leaving:
             return False
         return self.clock.monotonic_s() - self.last_key_s >= QUIET_S
 

@@ -99,7 +99,7 @@ async def _now(app: "ExecutorApp", _: str) -> None:
 async def _theme(app: "ExecutorApp", name: str) -> None:
     if name not in app.available_themes:
         raise UsageError(f"no theme {name!r}; there are: {', '.join(sorted(app.available_themes))}")
-    app.theme = name
+    app.choose_theme(name)
 
 
 async def _who(app: "ExecutorApp", _: str) -> None:

@@ -26,15 +26,15 @@ def count(value: float | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration in its two largest units: `8s`, `4m10s`, `2h05m`, `3d4h`."""
+    """A duration in its two largest units: `8s`, `4m10s`, `20m`, `2h05m`, `3d4h`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600}h"
+    if whole >= 86_400:
+        hours = whole // 3600
+        return f"{hours // 24}d" + (f"{hours % 24}h" if hours % 24 else "")
+    large, small, rest = ("h", "m", whole // 60) if whole >= 3600 else ("m", "s", whole)
+    return f"{rest // 60}{large}" + (f"{rest % 60:02d}{small}" if rest % 60 else "")
 
 
 def age(since: datetime | None, now: datetime) -> str:

@@ -9,6 +9,9 @@ from textual.binding import Binding
 CHANGING: set[str] = set()
 """Names of the actions that write to the store. View-only mode has none of them."""
 
+KNOWN: dict[str, Binding] = {}
+"""Every binding made so far, by id."""
+
 MULTIPLEXER_KEYS = frozenset({"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+q", "ctrl+j"})
 """Prefixes of tmux and screen, and what terminals keep for flow control: no binding of ours may use them."""
 
@@ -17,7 +20,8 @@ def bind(key: str, action: str, description: str, binding_id: str, *, show: bool
     """A binding with an id. `changes` marks an action that view-only mode removes."""
     if changes:
         CHANGING.add(action.split("(")[0].split(".")[-1])
-    return Binding(key, action, description, show=show, id=binding_id)
+    KNOWN[binding_id] = Binding(key, action, description, show=show, id=binding_id)
+    return KNOWN[binding_id]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,3 +34,15 @@ SECTIONS = (
     Section("9", "settings", "Settings", "settings:SettingsScreen", "themes, bindings, configuration problems"),
 )
 BY_NAME = {s.name: s for s in SECTIONS}
+
+
+MODALS = ("approval", "confirm", "help", "keys", "newproject", "question", "quit", "welcome")
+PAGES = ("agent", "approval", "change", "files", "pool", "project", "report", "step")
+
+
+def load_all() -> None:
+    """Import every screen and modal: for what lists all bindings."""
+    for name in (*(s.path.partition(":")[0] for s in SECTIONS), *PAGES):
+        import_module(f"executor_tui.ui.screens.{name}")
+    for name in MODALS:
+        import_module(f"executor_tui.ui.modals.{name}")

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Coroutine
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from textual import events, on
 from textual.app import App
 from textual.filter import LineFilter, NoColor
 from textual.message import Message
+from textual.theme import BUILTIN_THEMES
 
 from executor_tui.config.places import Places
 from executor_tui.domain.clock import Clock
@@ -25,6 +26,7 @@ from executor_tui.ui.operations import Operations
 from executor_tui.ui.screens.base import ConsoleScreen, style_path
 from executor_tui.ui.states import Cell, Look
 from executor_tui.ui.text import plural
+from executor_tui.ui.typeahead import KeyFence, TypeAhead
 
 SAID_FOR_S = 6.0
 QUIET_S = 2.0
@@ -44,6 +46,13 @@ class NodeKeeper(Protocol):
     def look(self) -> Look | None: ...
 
     def stop(self) -> None: ...
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A screen that does not take every input."""
+
+    def hears(self, event: events.Event, arrived_s: float) -> bool: ...
 
 
 class Done(Message):
@@ -78,8 +87,11 @@ class Shell(App[int], inherit_bindings=False):
         self.said: Cell | None = None
         self.store_problem: ExecutorError | None = None
         self.problems: dict[str, str] = {}
+        self.keymap: dict[str, str] = {}
+        self.leaving = False
         self.last_key_s = clock.monotonic_s()
         self._error: BaseException | None = None
+        self._keys = TypeAhead(self, super().on_event)
         self._load_themes()
 
     def _load_themes(self) -> None:
@@ -90,6 +102,8 @@ class Shell(App[int], inherit_bindings=False):
             self.problems[problem.split(":")[0]] = problem
         wanted = "monochrome" if self.no_color else self.memory.theme
         self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
+        for name in set(BUILTIN_THEMES) & set(self.available_themes):
+            self.unregister_theme(name)
         if self.no_color:
             self._filters: list[LineFilter] = [NoColor()]
 
@@ -99,8 +113,10 @@ class Shell(App[int], inherit_bindings=False):
     # -- coming and going -------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
+        self.set_class(self.no_color, "-no-color")
         keymap = load_keymap(self.places.config_dir / "keymap.json")
         self.problems |= {f"keymap.json {i}": problem for i, problem in enumerate(keymap.problems)}
+        self.keymap = keymap.keys
         self.set_keymap(keymap.keys)
         self.call_after_refresh(self.link.start)
         self.set_interval(BEAT_S, self._beat)
@@ -185,8 +201,8 @@ class Shell(App[int], inherit_bindings=False):
 
     async def leave(self, stop_node: bool = False) -> None:
         """Detach, stop the node if asked to, and end."""
+        self.leaving = True
         self.memory.looked[self.current_mode] = self.clock.now()
-        self.memory.theme = "" if self.no_color else self.theme
         self.memory.save()
         await self.attendance.leave()
         if stop_node and self.node is not None:
@@ -194,6 +210,10 @@ class Shell(App[int], inherit_bindings=False):
             await self.link.work(self.node.stop)
         self.link.stop()
         self.exit(0)
+
+    def choose_theme(self, name: str) -> None:
+        """Change the colours, and remember it: what an operator chose goes before what is configured."""
+        self.theme = self.memory.theme = name
 
     # -- saying and doing -------------------------------------------------------------------------------------
 
@@ -274,7 +294,21 @@ class Shell(App[int], inherit_bindings=False):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key | events.Paste):
             self.last_key_s = self.clock.monotonic_s()
-        await super().on_event(event)
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._keys.take(event)
+        elif isinstance(event, events.MouseEvent) and not self.hears(event, self.clock.monotonic_s()):
+            return
+        else:
+            await super().on_event(event)
+
+    @on(KeyFence)
+    def _key_done(self, message: KeyFence) -> None:
+        self._keys.fenced(message.number)
+
+    def hears(self, event: events.Event, arrived_s: float) -> bool:
+        """Whether the screen in front takes input that arrived at a moment; an approval does not before it has been seen."""
+        screen = self.screen if self.screen_stack else None
+        return screen.hears(event, arrived_s) if isinstance(screen, Listener) else True
 
     def _handle_exception(self, error: Exception) -> None:
         self._error = error

@@ -243,7 +243,7 @@ def receipts(now: datetime) -> tuple[Receipt, ...]:
         Receipt("rcp-1", "chg-1", ChangeStatus.ROLLED_BACK, 1, "rb5009-home", "NAT 443 to 192.168.88.10", before={"rules": 11}, after={"rules": 11},
                 consented_by="anna", digest="d1", created_at=ago(now, hours=30)),
         Receipt("rcp-2", "chg-3", ChangeStatus.DONE, 2, "pve1", "create CT 140 run-invoices", operations=(create,), consented_by="policy",
-                after={"vmid": 140, "status": "running"}, undo=({"op": "lxc.delete", "vmid": 140},), previous_digest="d1", digest="d2",
+                after={"140": {"hostname": "run-invoices", "node": "pve1", "power": "running", "cores": 2, "memory_mb": 2048, "disk_gb": 8}}, undo=({"op": "lxc.delete", "vmid": 140},), previous_digest="d1", digest="d2",
                 created_at=ago(now, minutes=30)),
     )  # fmt: skip
 

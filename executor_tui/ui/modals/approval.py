@@ -6,7 +6,7 @@ undone wants its word typed. The store lets the first decision win, and a decisi
 
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -74,14 +74,21 @@ class ApprovalModal(Modal[None]):
     def looking_at(self) -> str:
         return self.approval_id
 
-    @property
-    def deaf(self) -> bool:
-        """Whether keys are dropped: before the question is visible, and for half a second after."""
-        return self._visible_at_s is None or self.console.clock.monotonic_s() - self._visible_at_s < DEAD_S
-
     def _seen(self) -> None:
         if self._visible_at_s is None:
             self._visible_at_s = self.console.clock.monotonic_s()
+
+    def hears(self, event: events.Event, arrived_s: float) -> bool:
+        """Nothing that was typed before the question could be read; and somebody who types words is not answering it: each letter that
+        means nothing here keeps the keys dead a little longer."""
+        if self._visible_at_s is None:
+            return False
+        now = self.console.clock.monotonic_s()
+        dead = arrived_s - self._visible_at_s < DEAD_S
+        stray = isinstance(event, events.Paste) or (isinstance(event, events.Key) and event.is_printable)
+        if stray and not isinstance(self.focused, Input):
+            self._visible_at_s = now
+        return not dead
 
     # -- reading ----------------------------------------------------------------------------------------------
 
@@ -229,7 +236,7 @@ class ApprovalModal(Modal[None]):
         self.query_one("#approve-hint", Label).update(f"✗ {text}    ^y approve    esc later")
 
     def action_approve(self) -> None:
-        if self.view is None or self.deaf:
+        if self.view is None:
             return
         word = self.view.approval.confirm_word
         if word and self.query_one("#word", Input).value.strip() != word:
@@ -243,7 +250,7 @@ class ApprovalModal(Modal[None]):
     @on(Press.Pressed, "#deny")
     def _deny(self) -> None:
         decision = self._decision(False)
-        if self.view is not None and not self.deaf and not self.console.view_only and decision is not None:
+        if self.view is not None and not self.console.view_only and decision is not None:
             self._decide(decision)
 
     def _decide(self, decision: Decision) -> None:

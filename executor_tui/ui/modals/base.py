@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class Modal(ModalScreen[R]):
+class Modal(ModalScreen[R], inherit_bindings=False):
+    ALLOW_SELECT = False
     CSS_PATH = style_path("modals")
     BINDINGS: ClassVar[list[BindingType]] = [bind("escape", "dismiss", "Close", "modal.close")]
 

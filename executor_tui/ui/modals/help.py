@@ -18,7 +18,7 @@ from executor_tui.ui.widgets.spans import Line, heading, line
 if TYPE_CHECKING:
     from executor_tui.ui.screens.base import ConsoleScreen
 
-PLACES = (("rows", "In the table"), ("lines", "In the text"), ("screen", "Here"), ("app", "Everywhere"))
+PLACES = (("here", "Here"), ("rows", "In the table"), ("lines", "In the text"), ("screen", "On every screen"), ("app", "Everywhere"))
 
 
 class HelpModal(Modal[None]):
@@ -44,14 +44,14 @@ def help_lines(screen: "ConsoleScreen[Any]") -> list[Line]:
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
     for key, active in screen.active_bindings.items():
         binding = active.binding
-        if not active.enabled or not binding.description or binding.system:
+        if not active.enabled or not binding.description or binding.id is None:
             continue
         prefix = (binding.id or "").split(".")[0]
-        place = prefix if prefix in ("rows", "lines", "app") else "screen"
+        place = prefix if prefix in ("rows", "lines", "app", "screen") else "here"
         keys, _ = groups.setdefault(place, {}).setdefault(binding.action, ([], binding.description))
         keys.append(key_name(key))
     rows: list[Line] = [heading(section.title if section else "Keys", section.about if section else ""), line("")]
-    for place, title in sorted(PLACES, key=lambda p: ("screen", "rows", "lines", "app").index(p[0])):
+    for place, title in PLACES:
         found = groups.get(place, {})
         sections = {f"section('{s.name}')" for s in SECTIONS}
         pairs = [(keys, text) for action, (keys, text) in found.items() if action not in sections]

@@ -46,7 +46,7 @@ COLUMNS: tuple[Column[Approval], ...] = (
     ),
     Column("scope", "Reach", 16, lambda a, _: Cell(_scope(a), "dim"), from_width=110),
     Column("until", "Decided", 14, _until, lambda a: a.expires_at),
-    Column("at", "Asked", 12, lambda a, now: Cell(stamp(a.created_at, now), "dim"), lambda a: a.created_at, right=True),
+    Column("at", "Asked", 12, lambda a, now: Cell(stamp(a.created_at, now), "dim"), lambda a: a.created_at, right=True, from_width=96),
 )
 
 

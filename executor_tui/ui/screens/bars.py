@@ -42,7 +42,6 @@ def show_tabs(screen: "ConsoleScreen[Any]") -> None:
 
 
 def show_crumbs(screen: "ConsoleScreen[Any]") -> None:
-    console, chrome = screen.console, screen.console.chrome
     *outer, last = screen.crumbs()
     left = [Cell(" ", "plain")]
     for crumb in outer:
@@ -52,20 +51,28 @@ def show_crumbs(screen: "ConsoleScreen[Any]") -> None:
         left.append(Cell("  " + summary, "dim"))
     if wanted := screen.active_filter():
         left.append(Cell(f"  /{wanted}", "accent"))
-    right: list[Cell] = []
+    screen.query_one(CrumbBar).show(left, _right(screen))
+
+
+def _right(screen: "ConsoleScreen[Any]") -> list[Cell]:
+    """What stands on the right, as far as there is room for it beside the crumbs: the least important goes first."""
+    console, chrome = screen.console, screen.console.chrome
+    parts: list[tuple[int, Cell]] = []
     if console.at is not None:
-        right.append(Cell(f"  ◷ as of {clock(console.at, console.zone)}", "warn"))
+        parts.append((0, Cell(f"  ◷ as of {clock(console.at, console.zone)}", "warn")))
     if console.view_only:
-        right.append(Cell("  view-only", "warn"))
+        parts.append((1, Cell("  view-only", "warn")))
     if chrome is not None:
-        if len(chrome.operators) > 1:
-            right.append(Cell(f"  {len(chrome.operators)} attached", "info"))
-        right.append(Cell(f"  {money(chrome.spent_today_usd)} today", "dim"))
         look = console.node_look()
-        right.append(Cell(f"  {look.glyph} {look.word} ", look.tone))
+        if len(chrome.operators) > 1:
+            parts.append((4, Cell(f"  {len(chrome.operators)} attached", "info")))
+        parts.append((3, Cell(f"  {money(chrome.spent_today_usd)} today", "dim")))
+        parts.append((2, Cell(f"  {look.glyph} {look.word} ", look.tone)))
     elif console.store_problem is not None:
-        right.append(Cell("  ✗ no store ", "bad"))
-    screen.query_one(CrumbBar).show(left, right)
+        parts.append((2, Cell("  ✗ no store ", "bad")))
+    while parts and sum(width(cell.text) for _, cell in parts) > screen.size.width // 2:
+        parts.remove(max(parts, key=lambda part: part[0]))
+    return [cell for _, cell in parts]
 
 
 def show_attention(screen: "ConsoleScreen[Any]") -> None:

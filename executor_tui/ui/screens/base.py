@@ -37,9 +37,11 @@ def style_path(name: str) -> Path:
     return shipped("styles") / f"{name}.tcss"
 
 
-class ConsoleScreen(Screen[None], Generic[V]):
+class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
     """Subclasses say what they read (`fetch`), on which topics, and how to show it (`present`)."""
 
+    AUTO_FOCUS = ""
+    ALLOW_SELECT = False
     SECTION: ClassVar[str] = ""
     """The numbered screen this one belongs to."""
     TOPICS: ClassVar[frozenset[str]] = frozenset()
@@ -52,6 +54,8 @@ class ConsoleScreen(Screen[None], Generic[V]):
         bind("escape", "back", "Back", "screen.back", show=False),
         bind("y", "copy", "Copy", "screen.copy", show=False),
         bind("ctrl+r", "reload", "Reload", "screen.reload", show=False),
+        bind("tab", "app.focus_next", "Next part", "screen.next_part", show=False),
+        bind("shift+tab", "app.focus_previous", "Previous part", "screen.previous_part", show=False),
     ]
 
     def __init__(self) -> None:
@@ -194,6 +198,8 @@ class ConsoleScreen(Screen[None], Generic[V]):
             self.present(self.view)
         bars.show_crumbs(self)
         self._finish(message.took_s)
+        if not self.query("Prompt"):
+            self.run_worker(self.prompt(), group="prompt", exit_on_error=False)
 
     @on(DataFailed)
     def _failed(self, message: DataFailed) -> None:

@@ -64,7 +64,7 @@ class ProjectScreen(ConsoleScreen[ProjectView]):
         yield Bar(id="stages")
         yield Bar(id="facts")
         yield Bar(id="question")
-        yield Rows(STEPS, lambda s: s.id, self.now, id="steps")
+        yield Rows(STEPS, lambda s: s.id, self.now, id="steps", placeholder="no step yet: the PM begins once a node takes the project")
 
     async def fetch(self, store: "Store", at: datetime | None) -> ProjectView:
         return await projects.fetch_one(store, self.project_id, at)

@@ -73,10 +73,11 @@ class Rows(Toned, Generic[T], can_focus=True):
 
     def __init__(
         self, columns: Sequence[Column[T]], row_id: Callable[[T], str], now: Callable[[], datetime], *,
-        fresh: Callable[[T], bool] | None = None, id: str | None = None,
+        fresh: Callable[[T], bool] | None = None, placeholder: str = "", id: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(id=id)
         self._columns, self._row_id, self._now, self._fresh = columns, row_id, now, fresh
+        self._placeholder = placeholder
         self.items: Sequence[T] = ()
         self.shown: list[T] = []
         self.marked: set[str] = set()
@@ -182,6 +183,8 @@ class Rows(Toned, Generic[T], can_focus=True):
         if y == 0:
             return Drawn(False, (*self._header(total), self._bar(y)))
         index = self._top + y - 1
+        if y == 1 and not self.shown:
+            return Drawn(False, ((0, fit("  " + self._nothing(), total - 1), "dim"), self._bar(y)))
         if index >= len(self.shown):
             return Drawn(False, ((0, " " * (total - 1), "plain"), self._bar(y)))
         item, now = self.shown[index], self._now()
@@ -190,6 +193,10 @@ class Rows(Toned, Generic[T], can_focus=True):
             text, tone = column.cell(item, now)
             cells.append((x, fit(clean(text), width, column.right), tone))
         return Drawn(index == self._cursor and self.has_focus, (*cells, self._bar(y)))
+
+    def _nothing(self) -> str:
+        """Why there is no row."""
+        return f"nothing matches {self.query_.text}" if self.items and self.query_.text else self._placeholder
 
     def _header(self, total: int) -> list[tuple[int, str, Tone]]:
         cells: list[tuple[int, str, Tone]] = [(0, " " * GUTTER, "dim")]

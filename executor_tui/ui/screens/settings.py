@@ -1,0 +1,114 @@
+"""Settings: what is wrong with the configuration, the themes, every binding with its id, and where things are."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+
+from executor_tui.config.places import shipped
+from executor_tui.ui.keys import CHANGING, KNOWN
+from executor_tui.ui.registry import load_all
+from executor_tui.ui.screens.bars import key_name
+from executor_tui.ui.screens.base import ConsoleScreen, style_path
+from executor_tui.ui.states import Cell, Tone
+from executor_tui.ui.text import plural
+from executor_tui.ui.widgets.columns import Column
+from executor_tui.ui.widgets.rows import Rows
+from executor_tui.version import __version__
+
+if TYPE_CHECKING:
+    from executor_tui.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: `group` says what it is about."""
+
+    group: str
+    name: str
+    value: str
+    note: str = ""
+    tone: Tone = "plain"
+
+
+COLUMNS: tuple[Column[Entry], ...] = (
+    Column("group", "About", 9, lambda e, _: Cell(e.group, "bad" if e.group == "problem" else "dim"), lambda e: e.group),
+    Column("name", "Name", 25, lambda e, _: Cell(e.name, "strong"), lambda e: e.name),
+    Column("value", "Value", 0, lambda e, _: Cell(e.value, e.tone), lambda e: e.value),
+    Column("note", "", 26, lambda e, _: Cell(e.note, "dim"), from_width=110),
+)
+
+
+class SettingsScreen(ConsoleScreen[tuple[str, ...]]):
+    """The view is what the node last said against the configuration."""
+
+    SECTION = "settings"
+    TOPICS = frozenset({"notes", "operators"})
+    CSS_PATH = style_path("settings")
+
+    def compose_body(self) -> ComposeResult:
+        yield Rows(COLUMNS, lambda e: f"{e.group} {e.name} {e.value}", self.now, id="settings")
+
+    async def fetch(self, store: "Store", at: datetime | None) -> tuple[str, ...]:
+        problem = await store.notes.get("config.problem")
+        return (str(problem),) if problem else ()
+
+    def summary(self) -> str:
+        bad = len(self.console.problems) + len(self.view or ())
+        return f"{plural(bad, 'problem')}" if bad else "no problems"
+
+    def present(self, view: tuple[str, ...]) -> None:
+        self.query_one("#settings", Rows).set_items(self._entries(view))
+
+    def _entries(self, view: Sequence[str]) -> list[Entry]:
+        console = self.console
+        told = dict.fromkeys(line for text in (*console.problems.values(), *view) for line in text.splitlines())
+        entries = [Entry("problem", _file_of(text), text.partition(": ")[2] or text, tone="bad") for text in told]
+        for name in sorted(console.available_themes):
+            here = name == console.theme
+            entries.append(Entry("theme", name, "● in use" if here else "enter to use", tone="good" if here else "dim"))
+        entries += self._places()
+        for operator in console.chrome.operators if console.chrome is not None else ():
+            entries.append(Entry("operator", operator.name, operator.origin, "view-only" if operator.view_only else operator.screen))
+        return entries + bindings(console.keymap)
+
+    def _places(self) -> list[Entry]:
+        console, config = self.console, self.console.link.config
+        sources = ", ".join(config.sources) if config is not None and config.sources else "none: defaults"
+        colours = str(console.console.color_system)
+        rows = (
+            ("version", __version__), ("configuration", str(console.places.config_dir)), ("files", sources),
+            ("state", str(console.places.state_dir)), ("styles", str(shipped("styles"))),
+            ("terminal", os.environ.get("TERM", "unknown")), ("colours", "none (NO_COLOR)" if console.no_color else colours),
+        )  # fmt: skip
+        return [Entry("about", name, value) for name, value in rows]
+
+    @on(Rows.Opened)
+    def _open(self, message: Rows.Opened) -> None:
+        entry: Entry = message.item
+        if entry.group == "theme":
+            self.console.choose_theme(entry.name)
+            self.present(self.view or ())
+        elif entry.group == "key":
+            self.console.say(Cell(f'rebind in {self.console.places.config_dir / "keymap.json"}: {{"{entry.name}": "f5"}}', "info"))
+        else:
+            self.console.say(Cell(entry.value, entry.tone))
+
+
+def _file_of(problem: str) -> str:
+    return problem.split(":")[0].rsplit("/", 1)[-1]
+
+
+def bindings(keymap: dict[str, str]) -> list[Entry]:
+    """Every binding by its id, with the keys it has now."""
+    load_all()
+    rows = []
+    for name, binding in sorted(KNOWN.items()):
+        keys = " ".join(key_name(k.strip()) for k in keymap.get(name, binding.key).split(","))
+        changes = "changes something" if binding.action.split("(")[0].split(".")[-1] in CHANGING else ""
+        rows.append(Entry("key", name, f"{keys:<14} {binding.description}", changes))
+    return rows
