@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 
 from executor_tui.domain.key import Key, ParkScope
 from executor_tui.hydra.blocked import Blocked
@@ -84,10 +85,10 @@ class Search:
         soonest = Blocked("every quota pool was tried", never=True)
         looked, picked = 0, None
         for pool_id in turn.order(self._now.mono_s):
-            if pool_id in self._skip:
-                continue
             found = self.at(pool_id)
             if isinstance(found, Pick):
+                if pool_id in self._skip:
+                    continue
                 picked = found
                 break
             soonest = soonest.or_else(found)
@@ -107,13 +108,13 @@ class Search:
         if first is None:
             return soonest
         name, ready_s = first
-        if turn.endless:  # some rest until an event: a call that ends, an operator
-            soonest = replace(soonest, on_release=True)
         again = self.at(name)
         if isinstance(again, Pick):
             turn.wake(name)
             return soonest if name in self._skip else again
-        return soonest.or_else(replace(again, ready_s=min(again.ready_s, ready_s)))
+        both = soonest.or_else(replace(again, ready_s=min(again.ready_s, ready_s)))
+        others_rest_until_an_event = turn.endless > (1 if ready_s == inf else 0)
+        return replace(both, on_release=True) if others_rest_until_an_event else both
 
     def at(self, pool_id: str, key_id: str = "") -> Pick | Blocked:
         """Whether this quota pool, and a key of it (`key_id` or whichever is next), can serve."""

@@ -142,7 +142,7 @@ class Run(Generic[T]):
             return Blocked(f"{ahead} calls wait for it already", on_release=True)
         now, selector = self._state.now(), self._state.selector
         estimate = selector.estimate_usd(model, self._request)
-        best = Blocked("no route to it is allowed here", never=True)
+        best: Blocked | None = None
         for route in selector.routes(model, self._request):
             if route.provider in tried.dead:
                 continue
@@ -150,8 +150,8 @@ class Run(Generic[T]):
             found = selector.find(model, route, self._request, now, tried.skip, key_check)
             if isinstance(found, Pick):
                 return Found(route, found, 0.0 if found.key.tier is Tier.FREE else estimate)
-            best = best.or_else(found)
-        return best
+            best = found if best is None else best.or_else(found)
+        return best or Blocked("every route to it was tried", never=True)
 
     async def _wait_turn(self, model: Model, tried: _Tried, blocked: Blocked) -> Found | Blocked:
         """Queue for the model until there is a key, the time to wait is over, or waiting cannot help."""
