@@ -124,7 +124,7 @@ async def ping_device(agent: Agent, entry: AgentEntry, store: Store, config: Con
         latency_ms = (clock.monotonic_s() - started_s) * 1000
         reasons = [] if status.quorate else ["no quorum: it can be read, not changed"]
         cluster = await driver.cluster()
-        reasons += _node_reasons(cluster)
+        reasons += reasons_of(cluster)
         reasons += await _certificate_reasons(driver, cluster, clock.now())
     except ProxmoxError as exc:
         return Ping(agent.id, AgentState.OFFLINE, exc.message)
@@ -133,7 +133,8 @@ async def ping_device(agent: Agent, entry: AgentEntry, store: Store, config: Con
     return Ping(agent.id, AgentState.DEGRADED if reasons else AgentState.ONLINE, "; ".join(reasons), latency_ms)
 
 
-def _node_reasons(cluster: Cluster) -> list[str]:
+def reasons_of(cluster: Cluster) -> list[str]:
+    """What is wrong with nodes and storages, in a few words each."""
     offline = [n.name for n in cluster.nodes if not n.online]
     reasons = [f"node {', '.join(offline)} offline"] if offline else []
     for storage in cluster.storages:

@@ -6,7 +6,8 @@ A request whose answer was lost may have been carried out: then the cluster is l
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-import asyncssh
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_ssh_private_key
 
 from executor_tui.agents.containers import planning as do
 from executor_tui.agents.containers.state import marker
@@ -28,13 +29,14 @@ Remaining = Callable[[Sequence[Json], str], Awaitable[frozenset[str]]]
 
 def new_ssh_key() -> str:
     """A fresh Ed25519 key in OpenSSH form."""
-    return asyncssh.generate_private_key("ssh-ed25519", comment="executor").export_private_key().decode("ascii")
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode("ascii")
 
 
 def public_ssh_key(private_key: str) -> str:
     """The line for authorized_keys."""
-    key = asyncssh.import_private_key(private_key)
-    return key.export_public_key().decode("ascii").strip()
+    key = load_ssh_private_key(private_key.encode(), None)
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii") + " executor"
 
 
 class Maker:
