@@ -20,6 +20,7 @@ from executor_tui.gateway.exchange import Door
 from executor_tui.gateway.listing import Listing
 from executor_tui.gateway.metrics import Metrics
 from executor_tui.gateway.verify import Verifier
+from executor_tui.hydra.intake import take_in_file
 from executor_tui.hydra.providers.build import Providers
 from executor_tui.store.keys import KEYRING
 from executor_tui.store.store import Store, default_url
@@ -178,6 +179,10 @@ class Gateway:
 
     async def _take_in(self, config: Config) -> None:
         """Keys written into hydra_keys.json go into the vault, and a reference takes their place."""
+        for one in await take_in_file(self._places.config_dir, config.models, self._store, self._vault):
+            if one.problem and not one.known:
+                line = f"a key of {one.provider} in hydra_keys.json was not taken in: {one.problem}"
+                self._store.events.emit(Event("key.not_taken_in", line, Level.WARNING))
 
     async def _look_for_opencode(self) -> None:
         """Say once, in one line, when a route over the opencode program is off."""
