@@ -6,6 +6,7 @@ process's unfinished workflows back to work at once, and looks them up by name. 
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from dbos import DBOS, DBOSConfig
@@ -73,6 +74,8 @@ async def shutdown() -> None:
     if _launched.users == 0:
         _launched = None
         await asyncio.to_thread(DBOS.destroy)
+        # DBOS made its own pool the loop's default and has shut it down with itself: without a new one no thread could be used any more.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="executor"))
 
 
 async def adopt(executor_id: str) -> int:
