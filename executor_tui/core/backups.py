@@ -81,6 +81,8 @@ def take(places: Places, clock: Clock, keep: int) -> Backup:
         raise UsageError(f"there is no store at {source} yet", hint="it is made when a node first starts: executor --no-ui")
     stamp = clock.now().strftime(STAMP)
     folder = places.state_dir / FOLDER
+    for half in folder.glob(".*.part*"):
+        half.unlink(missing_ok=True)  # of a run that died while copying
     journal = places.state_dir / WORKFLOWS_FILE
     workflows = None
     if journal.exists():
