@@ -48,9 +48,12 @@ class Node:
         from executor_tui.core.changes import workflow as change_workflow
         from executor_tui.core.changes.host import ChangeHost
         from executor_tui.core.pipeline.runtime import Pipeline
-        from executor_tui.core.power_recovery import PowerRecovery
+        from executor_tui.core.power_recovery import Limits, PowerRecovery
 
-        self.recovery = PowerRecovery(self.store, self.places, self.clock, self.id, notification=lambda: self.config.notification)
+        limits = Limits(quarantine_after=self.config.executor.recovery.quarantine_after)
+        self.recovery = PowerRecovery(
+            self.store, self.places, self.clock, self.id, notification=lambda: self.config.notification, limits=limits
+        )
         await self.recovery.begin()
         row = NodeRow(self.id, host_name(), os.getpid(), boot_id(), __version__, "", self.clock.now(), self.clock.now())
         await self.store.nodes.put(row)
@@ -177,4 +180,3 @@ async def running_node(places: Places, clock: Clock | None = None) -> AsyncItera
             yield node
         finally:
             await node.stop()
-
