@@ -41,6 +41,8 @@ class Fault:
     delay_s: float = 0.0
     retry_after_s: float | None = None
     limit: str = ""
+    limit_value: int = 10
+    """What a refusal says the limit is; 0 as a provider says it of a model the account has no quota for at all."""
 
 
 class Faults:

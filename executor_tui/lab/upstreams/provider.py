@@ -210,7 +210,7 @@ def _refusal_of(fault: Fault, model: str, now: datetime) -> Refusal | None:
         return None
     limited = fault.kind in ("rate_limited", "daily_quota")
     resets_at = now + timedelta(seconds=fault.retry_after_s) if limited and fault.retry_after_s is not None else None
-    return Refusal(fault.kind, fault.limit or ("rpd" if fault.kind == "daily_quota" else "rpm"), 0, resets_at, model)
+    return Refusal(fault.kind, fault.limit or ("rpd" if fault.kind == "daily_quota" else "rpm"), fault.limit_value, resets_at, model)
 
 
 def key_of(headers: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """The whole world outside, simulated: six providers with accounts and quotas, one schedule of faults, one recording."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -63,14 +64,16 @@ class Upstreams:
 def key_for(provider: str, account: str, number: int = 1) -> str:
     """The key of a simulated account, in the shape of that provider's keys, so that they are recognised when pasted."""
     word = f"{account}{number}".replace("-", "")
+    # The end is what people recognise a masked key by: it differs from key to key, as real ones do.
+    ending = hashlib.sha256(f"{provider}/{word}".encode()).hexdigest()[:6]
     filler = "LabLabLabLabLabLabLabLabLabLabLabLabLab"
     return {
-        "google": "AIza" + (word + filler)[:35],
-        "anthropic": f"sk-ant-lab-{word}-{filler[:20]}",
-        "openai": f"sk-proj-lab-{word}-{filler[:20]}",
-        "openrouter": f"sk-or-v1-lab-{word}-{filler[:20]}",
-        "perplexity": f"pplx-{word}{filler[:24]}",
-    }.get(provider, f"zen-lab-{word}-{filler[:20]}")
+        "google": "AIza" + (word + filler)[:29] + ending,
+        "anthropic": f"sk-ant-lab-{word}-{filler[:20]}{ending}",
+        "openai": f"sk-proj-lab-{word}-{filler[:20]}{ending}",
+        "openrouter": f"sk-or-v1-lab-{word}-{filler[:20]}{ending}",
+        "perplexity": f"pplx-{word}{filler[:24]}{ending}",
+    }.get(provider, f"zen-lab-{word}-{filler[:20]}{ending}")
 
 
 def usual() -> tuple[Spec, ...]:
