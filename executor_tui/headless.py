@@ -4,13 +4,17 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from executor_tui.config.places import Places
 from executor_tui.domain.event import Event
 from executor_tui.logs import log_to_file, scrub
 from executor_tui.store.store import Store
+
+if TYPE_CHECKING:
+    from executor_tui.node import Node
 
 
 def run(places: Places, *, as_json: bool) -> int:
@@ -20,8 +24,8 @@ def run(places: Places, *, as_json: bool) -> int:
     return 0
 
 
-async def run_feed(places: Places, *, as_json: bool) -> None:
-    """As `run`, inside a loop that already runs and with logging set up."""
+async def run_feed(places: Places, *, as_json: bool, started: "Callable[[Node], Awaitable[None]] | None" = None) -> None:
+    """As `run`, inside a loop that already runs and with logging set up. `started` is called once the node is up."""
     from executor_tui.core.systemd import Notifier
     from executor_tui.node import running_node
 
@@ -32,6 +36,8 @@ async def run_feed(places: Places, *, as_json: bool) -> None:
     # Losing the terminal does not stop the fleet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     async with running_node(places) as node, asyncio.TaskGroup() as group:
+        if started is not None:
+            await started(node)
         feed = group.create_task(print_feed(node.store, sys.stdout, as_json=as_json), name="line-feed")
         watchdog = group.create_task(Notifier(node.clock).run(), name="systemd-watchdog")
         await stop.wait()

@@ -38,8 +38,10 @@ def open_console(
     else:
         from executor_tui.ui.supervisor import Supervisor
 
-        node = Supervisor(places, clock, node_command)
+        # A command of the caller's own means a state directory of its own: nobody else can be about to lead.
+        node = Supervisor(places, clock, node_command, *((0.0,) if node_command else ()))
     app = ExecutorApp(places, clock, identity(), view_only=view_only, node=node, stop_node_on_quit=stop_node_on_quit or inline)
+    app.greets = node_command is None
     return _run(app)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -125,32 +124,8 @@ async def _feed(cli: Cli, places: Places) -> int:
 
 
 def _console(places: Places, number: int) -> int:
-    """The console on a lab that runs in a process of its own, with one project already asked for."""
+    """The console at once; the world and its node come up behind it as the console's own node, with one project asked for."""
     from executor_tui.cli.console import open_console
 
-    goal = _goal(number)
     command = [sys.executable, "-m", "executor_tui.lab", "--config", str(places.config_dir), "--state", str(places.state_dir)]
-    with (places.state_dir / "lab.log").open("wb") as log:
-        world = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
-        try:
-            assert world.stdout is not None
-            if not world.stdout.readline():
-                raise ExecutorError("the lab did not come up", hint=f"see {places.state_dir / 'lab.log'}")
-            asyncio.run(_ask_for_project(places, goal))
-            return open_console(places, stop_node_on_quit=True)
-        finally:
-            assert world.stdin is not None
-            world.stdin.close()
-            world.wait(10)
-
-
-async def _ask_for_project(places: Places, goal: str) -> None:
-    from executor_tui.domain.clock import SystemClock
-    from executor_tui.domain.project import Project
-    from executor_tui.store.store import Store, default_url
-
-    store = await Store.open(default_url(places.state_dir), SystemClock())
-    try:
-        await store.projects.create(Project("prj-lab", goal, created_by="lab"))
-    finally:
-        await store.close()
+    return open_console(places, node_command=[*command, "--goal", _goal(number)], stop_node_on_quit=True)

@@ -1,35 +1,36 @@
-"""The lab's world as a process of its own, for the console: says one JSON line when it is up, ends when its stdin closes."""
+"""The lab's world and a node that lives in it, as one process behind the console. SIGTERM stops both."""
 
 import argparse
 import asyncio
-import json
-import signal
-import sys
 
 from executor_tui.config.places import find_places
+from executor_tui.domain.project import Project
+from executor_tui.headless import run_feed
 from executor_tui.lab.world import World
+from executor_tui.logs import log_to_file
+from executor_tui.node import Node
 
 
-async def _run(config: str, state: str) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c belongs to the console
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    async with World(find_places(config, state), live=True):
-        sys.stdout.write(json.dumps({"lab": "up"}) + "\n")
-        sys.stdout.flush()
-        watcher = asyncio.create_task(asyncio.to_thread(sys.stdin.buffer.read))
-        watcher.add_done_callback(lambda _: stop.set())
-        await stop.wait()
+async def _run(config: str, state: str, goal: str) -> None:
+    places = find_places(config, state)
+    log_to_file(places.log_file)
+
+    async def ask(node: Node) -> None:
+        if goal and not await node.store.projects.list():
+            await node.store.projects.create(Project("prj-lab", goal, created_by="lab"))
+
+    async with World(places, live=True):
+        await run_feed(places, as_json=False, started=ask)
 
 
 def main() -> None:
+    """Run until told to stop."""
     parser = argparse.ArgumentParser(prog="executor_tui.lab")
     parser.add_argument("--config", required=True)
     parser.add_argument("--state", required=True)
+    parser.add_argument("--goal", default="", help="a project to ask for, unless there is one already")
     given = parser.parse_args()
-    asyncio.run(_run(given.config, given.state))
+    asyncio.run(_run(given.config, given.state, given.goal))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ class ExecutorApp(Shell, inherit_bindings=False):
         super().__init__(*args, **kwargs)
         self._offered: set[str] = set()
         self._welcomed = False
+        self.greets = True
+        """Whether a first run is met with the two ways on; the lab has its own keys on the way."""
 
     @property
     def top(self) -> "ConsoleScreen[Any] | None":
@@ -132,7 +134,7 @@ class ExecutorApp(Shell, inherit_bindings=False):
             fresh = [a for a in self.chrome.pending if a.id not in self._offered]
             if fresh:
                 self.open_approval(fresh[0].id)
-            elif not self._welcomed and self.chrome.keys == 0 and self.link.config is not None:
+            elif self.greets and not self._welcomed and self.chrome.keys == 0 and self.link.config is not None:
                 self._welcome()
 
     def _may_interrupt(self) -> bool:

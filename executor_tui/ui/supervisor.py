@@ -20,8 +20,8 @@ RESTART_AFTER_S = 30.0
 class Supervisor:
     """Call `look_after` now and then with whether somebody leads."""
 
-    def __init__(self, places: Places, clock: Clock, command: Sequence[str] | None = None) -> None:
-        self._clock = clock
+    def __init__(self, places: Places, clock: Clock, command: Sequence[str] | None = None, grace_s: float = GRACE_S) -> None:
+        self._clock, self._grace_s = clock, grace_s
         self._command = list(command) if command is not None else node_command(places)
         self.log_file = places.state_dir / "node.log"
         self._child: subprocess.Popen[bytes] | None = None
@@ -51,7 +51,7 @@ class Supervisor:
         if first:
             self._alone_since = now
         assert self._alone_since is not None
-        waited = now - self._alone_since >= (GRACE_S if self._started_at == 0.0 else 0.0)
+        waited = now - self._alone_since >= (self._grace_s if self._started_at == 0.0 else 0.0)
         if waited and (self._started_at == 0.0 or now - self._started_at >= RESTART_AFTER_S):
             self.start()
 
