@@ -45,7 +45,10 @@ async def sync_registry(store: Store, config: Config) -> None:
         old = known.get(entry.id)
         if old is None:
             kind = AgentType.PROJECT if role_of(entry) in (Role.PM, Role.ARCHITECT, Role.CODER, Role.QA) else entry.type
-            agent = Agent(entry.id, entry.name, kind, role_of(entry), device=device, state_since=store.clock.now())
+            state = AgentState.WAITING
+            agent = Agent(
+                entry.id, entry.name, kind, role_of(entry), state, "for its first ping", device=device, state_since=store.clock.now()
+            )
             await store.agents.put(agent, Event("agent.registered", f"{entry.name} joined the fleet", agent_id=entry.id))
         elif (old.name, old.role, old.device) != (entry.name, role_of(entry), device):
             await store.agents.update(entry.id, name=entry.name, role=role_of(entry), device=device)
@@ -69,7 +72,7 @@ async def ping_agents(
             return Ping(agent.id, AgentState.OFFLINE, f"no answer within {deadline_s:g} s")
         except ExecutorError as exc:
             return Ping(agent.id, AgentState.OFFLINE, exc.message)
-        except Exception as exc:  # noqa: BLE001 - one agent's fault must not keep the others from being pinged; it is logged and shown
+        except Exception as exc:  # one agent's fault must not keep the others from being pinged; it is logged and shown
             log.exception("ping of %s", agent.id)
             return Ping(agent.id, AgentState.DEGRADED, f"its ping failed: {type(exc).__name__} (see the log)")
 
