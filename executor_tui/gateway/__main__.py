@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 
 from executor_tui.config.places import Places, find_places
 from executor_tui.domain.errors import ExecutorError
@@ -20,8 +21,8 @@ from executor_tui.logs import log_to_file
 LOG_FILE = "gateway.log"
 
 
-async def run(places: Places, host: str | None, port: int | None, *, child: bool) -> None:
-    """Serve until told to stop. Raises ExecutorError when it cannot start."""
+async def run(places: Places, host: str | None, port: int | None, *, child: bool, listening: Callable[[str], None] | None = None) -> None:
+    """Serve until told to stop; `listening` is told the URL. Raises ExecutorError when it cannot start."""
     from executor_tui.gateway.serve import Gateway
 
     stop = asyncio.Event()
@@ -32,14 +33,18 @@ async def run(places: Places, host: str | None, port: int | None, *, child: bool
     gateway = Gateway(places, host=host, port=port, child=child)
     try:
         url = await gateway.start()
-        sys.stdout.write(json.dumps({"gateway": {"url": url, "pid": os.getpid()}}) + "\n")
-        sys.stdout.flush()
+        (listening or _print_url)(url)
         logging.getLogger(__name__).info("the gateway listens at %s", url)
         await stop.wait()
     finally:
         await gateway.stop()
         if watcher is not None:
             watcher.cancel()
+
+
+def _print_url(url: str) -> None:
+    sys.stdout.write(json.dumps({"gateway": {"url": url, "pid": os.getpid()}}) + "\n")
+    sys.stdout.flush()
 
 
 async def _until_stdin_closes(stop: asyncio.Event) -> None:
