@@ -86,7 +86,7 @@ def plan(operations: Sequence[ops.ContainerOperation], state: State, change_id: 
     touched = sorted({vmid_of(operation) for operation in operations} | {v for o in operations if (v := source_of(o))})
     return Plan(
         operations=tuple(ops.dump(o) for o in operations), calls=tuple(draft.calls), diff=tuple(draft.diff),
-        before={str(vmid): facts(state.seen.get(vmid)) for vmid in touched}, risks=tuple(draft.risks), summary=_summary(draft),
+        before={str(vmid): facts(state.seen.get(vmid)) for vmid in touched}, risks=tuple(draft.risks), summary=summary_of(draft.diff),
         targets=tuple(f"lxc/{vmid}" for vmid in touched), undo=tuple(draft.undo), warnings=tuple(draft.warnings),
         confirm_word=" ".join(dict.fromkeys(draft.words)), guard="what was done is taken back, call by call",
     )  # fmt: skip
@@ -104,11 +104,13 @@ def source_of(operation: ops.ContainerOperation) -> int:
     return int(operation.container) if isinstance(operation, ops.Clone) else 0
 
 
-def _summary(draft: _Draft) -> str:
-    if not draft.diff:
+def summary_of(diff: Sequence[str]) -> str:
+    """One line for lists: the first thing that changes, and how many more there are."""
+    if not diff:
         return "nothing to do"
-    first = draft.diff[0][2:].split(":", 1)[0] if len(draft.diff) > 1 else draft.diff[0][2:]
-    return first if len(draft.diff) == 1 else f"{draft.diff[0][2:]} and {len(draft.diff) - 1} more"
+    verb = {"+": "make ", "-": "remove "}.get(diff[0][:1], "")
+    more = f", and {len(diff) - 1} more" if len(diff) > 1 else ""
+    return f"{verb}{diff[0][2:]}{more}"
 
 
 def _refuse_contradictions(operations: Sequence[ops.ContainerOperation]) -> None:
