@@ -1,7 +1,7 @@
 """The Coder: writes the program and its tests in a tool loop, and answers to QA's verdicts."""
 
 from executor_tui.agents.base import DESIGN, PRD, AgentContext, ProjectAgent
-from executor_tui.agents.testing import is_test_file
+from executor_tui.agents.testing import has_tests
 from executor_tui.agents.toolbox import Rights
 from executor_tui.domain.agent import Role
 from executor_tui.workspaces.base import Workspace
@@ -41,7 +41,4 @@ class Coder(ProjectAgent):
         return f"{base} The test command is: {context.test_command}" if context.test_command else base
 
     async def check(self, workspace: Workspace, context: AgentContext) -> str:
-        paths = await workspace.list_files()
-        if not any(is_test_file(path) for path in paths):
-            return "there are no tests in the repository yet; write them"
-        return ""
+        return "" if await has_tests(workspace) else "there are no tests in the repository yet; write them"

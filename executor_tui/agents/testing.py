@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from executor_tui.workspaces.base import Workspace
+
 _TEST_FILE = re.compile(
     r"(^|/)(test_[^/]*\.py|[^/]*_test\.(py|go|rb|exs|c|cc|cpp|dart)|[^/]*\.(test|spec)\.[cm]?[jt]sx?|[^/]*_spec\.rb|[^/]*Tests?\.(java|kt|cs|php)|[^/]*\.bats|"
     r"t/[^/]*\.t)$|(^|/)(tests?|__tests__|spec)/[^/]+\.(py|[cm]?[jt]sx?|rs|go|rb|sh|php|lua|c|cpp)$"
@@ -19,6 +21,19 @@ def is_test_file(path: str) -> bool:
     """Whether a path is named the way test files are."""
     name = path.rsplit("/", 1)[-1]
     return name not in ("__init__.py", "conftest.py") and _TEST_FILE.search(path) is not None
+
+
+_INLINE_TESTS = r"^\s*#\[(\w+::)*test\]|^\s*@(Test|test)\b|^\s*>>> \S"
+
+
+async def has_tests(workspace: Workspace) -> bool:
+    """Whether the repository itself holds a test: a file named like one, or one within the code (Rust, Java, a docstring's example).
+
+    A runner may find others: `unittest discover -s tests` runs a package `tests` from anywhere on Python's path (measured).
+    """
+    if any(is_test_file(path) for path in await workspace.list_files()):
+        return True
+    return bool(await workspace.search(_INLINE_TESTS))
 
 
 # -- which command -----------------------------------------------------------------------------------------------------------------------

@@ -36,7 +36,9 @@ _OTHER_MANDATES = {
         " plans, shows and applies"
         " them after consent. You never reach the hypervisor yourself."
     ),
-    Role.DEEP_SEARCH: "You are the Deep Search Agent. You answer a question from sources you can cite, and say what the sources do not tell.",
+    Role.DEEP_SEARCH: (
+        "You are the Deep Search Agent. You answer a question from sources you can cite, and say what the sources do not tell."
+    ),
 }
 
 

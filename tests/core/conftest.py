@@ -122,13 +122,15 @@ class World:
             project = await self.store.projects.get(project_id)
             return project if project.status.final or project.status == "asking" else None
 
-        return await self.until(done)
+        found: Project = await self.until(done)
+        return found
 
     async def begin(self, goal: str, **fields: Any) -> Project:
         """What the command line and the orchestrator do: a row, then `start`."""
         from executor_tui.domain.project import ProjectStatus
 
         fields.setdefault("id", f"prj-t{len(await self.store.projects.list())}")
+        fields.setdefault("max_rounds", self.pipeline._parts.config.executor.projects.max_rounds)
         project = await self.store.projects.create(Project(goal=goal, budget_usd=None, **fields))
         await self.store.projects.move(project.id, (ProjectStatus.QUEUED,), ProjectStatus.RUNNING)
         await self.pipeline.start(await self.store.projects.get(project.id))

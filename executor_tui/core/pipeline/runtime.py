@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from dbos import DBOS, SetWorkflowID
+from dbos import error as dbos_error
 
 from executor_tui.config.load import Config
 from executor_tui.config.places import Places
@@ -33,12 +34,27 @@ from executor_tui.store.store import Store
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+
+class _NoNews(logging.Filter):
+    """Drops what DBOS reports, with a traceback, when a workflow is put aside or the node stops: both are our doing."""
+
+    _PARTS = ("was cancelled during execution", "Exception encountered in asynchronous workflow", "Asyncio task cancelled")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        ours = error is None or isinstance(error, dbos_error.DBOSAwaitedWorkflowCancelledError)
+        return not (ours and any(part in str(record.msg) for part in self._PARTS))
+
+
 PIPELINE_VERSION = durable.APPLICATION_VERSION
 """Bumped by hand, with the application version of all workflows, when the steps of a project change their order or their results."""
 RETRY_S = 30.0
 ATTEND_S = 60.0
 """How often, at the latest, the projects put aside are looked over."""
 ASIDE, OVER_BADLY = "CANCELLED", ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+_NO_NEWS = _NoNews()
 
 
 @dataclass
@@ -78,6 +94,7 @@ class Pipeline:
         await self._grounds.sweep()
         self._parts.session = aiohttp.ClientSession()
         workflow.bind(self._run)
+        logging.getLogger("dbos").addFilter(_NO_NEWS)
         await durable.launch(self._parts.places, self._store.db.url, self._node_id)
         await self._register_queue()
         await self._tell_of_changed_skills()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from executor_tui.agents.base import DESIGN, EVIDENCE, text_of
 from executor_tui.agents.client import Json
 from executor_tui.agents.design import design_in
-from executor_tui.agents.testing import LOOKED_INTO, Verdict, detect, judge
+from executor_tui.agents.testing import LOOKED_INTO, Verdict, detect, has_tests, judge
 from executor_tui.agents.toolbox import cut, shortened
 from executor_tui.core.pipeline import records
 from executor_tui.core.pipeline.parts import number_in, text_in
@@ -17,6 +17,7 @@ from executor_tui.domain.project import Stage, Step, StepStatus
 from executor_tui.workspaces.base import RunResult, Workspace, clean_copy
 
 TAIL_CHARS = 6_000
+NO_TESTS = "there are no tests in the repository; that is not a pass"
 NO_COMMAND = "there is no test command: docs/design.md names none in its ```executor block and the repository suggests none"
 
 
@@ -53,8 +54,9 @@ async def run_tests(work: Work) -> Tested:
         command = await test_command(work, workspace)
         await _tell_begin(work, step_id, command)
         at = work.parts.clock.now().isoformat(timespec="seconds")
-        if not command:
-            tested = Tested("", None, "", 0.0, "", work.head, at, False, NO_COMMAND)
+        missing = NO_COMMAND if not command else "" if await has_tests(workspace) else NO_TESTS
+        if missing:
+            tested = Tested(command, None, "", 0.0, "", work.head, at, False, missing)
         else:
             async with clean_copy(workspace) as copy:
                 result = await copy.run(command, work.parts.limits)

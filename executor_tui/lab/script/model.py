@@ -26,11 +26,11 @@ class ScriptedModel:
         """The next turn of whoever is asked."""
         messages: Sequence[Mapping[str, Any]] = request.get("messages") or []
         role = _role_in(messages)
-        goal = next((g for g in _GOALS if any(g.text in text_of(m) for m in messages)), None)
+        task = text_of(next((m for m in messages if m.get("role") == "user"), {}))
+        goal = next((g for g in _GOALS if g.text in task), None)
         if role is None or goal is None:
             return Answer(_not_known(role))
         turns = sum(1 for m in messages if m.get("role") == "assistant")
-        task = text_of(next((m for m in messages if m.get("role") == "user"), {}))
         steps = _steps(role, goal, task)
         return steps[turns] if turns < len(steps) else _call("finish", summary="Nothing is left to do.")
 
