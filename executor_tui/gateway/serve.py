@@ -51,6 +51,7 @@ class Gateway:
         self._keys_changed, self._tokens_changed = asyncio.Event(), asyncio.Event()
         self.url = ""
         self.door: Door
+        self.config: Config
 
     async def start(self, config: Config | None = None) -> str:
         """Listen. Raises ExecutorError: bad configuration, a store or vault that cannot be opened, a port that is taken."""
@@ -63,10 +64,11 @@ class Gateway:
         return self.url
 
     async def _start(self, config: Config) -> None:
+        self.config = config
         self._store = await Store.open(config.database_url(default_url(self._places.state_dir)), self._clock)
         self._closers.append(self._store.close)
         self._vault = open_vault(config.executor.vault, self._places)
-        await self._take_in(config)
+        await self._try_take_in(config)
         self._providers = Providers(config.models.providers, self._places.state_dir)
         self._closers.append(self._providers.close)
         node = node_id(self._places.state_dir)
@@ -167,22 +169,33 @@ class Gateway:
                 log.warning("settings not taken over: %s", change.message.splitlines()[0])
 
     async def _reload(self, config: Config) -> None:
-        try:
-            await self._take_in(config)
-        except ExecutorError as exc:
-            log.error("keys of hydra_keys.json not taken in: %s", exc.message)
+        self.config = config
+        await self._try_take_in(config)
         self._providers.reload(config.models.providers)
         await self._router.reload(config)
         self._listing.models = self._verifier.models = config.models
         self.door.reply_s = config.executor.gateway.first_token_s * WHOLE_REPLY_FACTOR
         self._keys_changed.set()
 
+    async def _try_take_in(self, config: Config) -> None:
+        """Keys that cannot be taken in are told of; those already in the vault serve on."""
+        try:
+            await self._take_in(config)
+        except ExecutorError as exc:
+            log.error("keys of hydra_keys.json not taken in: %s", exc.message)
+            words = f"keys of hydra_keys.json not taken in: {exc.message}" + (f" ({exc.hint})" if exc.hint else "")
+            self._store.events.emit(Event("key.refused", words, Level.ERROR))
+
     async def _take_in(self, config: Config) -> None:
         """Keys written into hydra_keys.json go into the vault, and a reference takes their place."""
-        for one in await take_in_file(self._places.config_dir, config.models, self._store, self._vault):
+        try:
+            taken = await take_in_file(self._places.config_dir, config.models, self._store, self._vault)
+        except OSError as exc:
+            hint = "make the configuration directory writable, or add keys with: executor keys add PROVIDER"
+            raise ConfigError(f"the keys of hydra_keys.json cannot be replaced by references: {exc.strerror}", hint=hint) from exc
+        for one in taken:
             if one.problem and not one.known:
-                line = f"a key of {one.provider} in hydra_keys.json was not taken in: {one.problem}"
-                self._store.events.emit(Event("key.not_taken_in", line, Level.WARNING))
+                self._store.events.emit(Event("key.refused", f"a key of hydra_keys.json was not taken in: {one.problem}", Level.WARNING))
 
     async def _look_for_opencode(self) -> None:
         """Say once, in one line, when a route over the opencode program is off."""

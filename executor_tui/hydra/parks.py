@@ -18,6 +18,8 @@ from executor_tui.hydra.moment import Moment
 CLOCK_SLACK_S = 2.0
 """Two clocks this close agree."""
 FIRST_RECHECK_S, LONGEST_RECHECK_S = 60.0, 3_600.0
+REMEMBERED = 10_000
+"""Ended parks remembered, so that the store, read by a clock that was set back, does not bring them to life again."""
 FORGET_AFTER = 4.0
 """Strikes are forgotten when nothing happened for this many times the last park."""
 
@@ -64,6 +66,7 @@ class ParkBook:
         self._standing: dict[ParkKey, _Standing] = {}
         self._strikes: dict[ParkKey, _Strikes] = {}
         self._misses: dict[ParkKey, tuple[int, float]] = {}
+        self._ended: dict[str, None] = {}
         self._rng = rng
 
     def __len__(self) -> int:
@@ -86,8 +89,16 @@ class ParkBook:
                 return self._recheck(key, standing, now)
         if not mono_over:
             return standing.blocked
-        del self._standing[key]
+        self._end(key)
         return None
+
+    def _end(self, key: ParkKey) -> Park:
+        """It is over, whatever a clock that was set back may say of it later."""
+        park = self._standing.pop(key).park
+        self._ended[park.id] = None
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        return park
 
     def _recheck(self, key: ParkKey, standing: _Standing, now: Moment) -> Found:
         if now.mono_s >= standing.recheck_at_s:
@@ -119,9 +130,8 @@ class ParkBook:
             if standing is None:
                 self._strikes.pop(key, None)
             elif standing.probing:
-                ended.append(standing.park)
+                ended.append(self._end(key))
                 self._strikes.pop(key, None)
-                del self._standing[key]
         return tuple(ended)
 
     # -- parking
@@ -153,25 +163,21 @@ class ParkBook:
     def add(self, park: Park, now: Moment, *, saved: bool = False) -> Park:
         """Park. Returns what now stands: the given one, or an earlier one that lasts longer."""
         key = ParkKey.of(park)
-        ends_s = _ends_s(park, now)
         standing = self._standing.get(key)
+        if standing is not None and standing.park.id == park.id:
+            standing.saved = standing.saved or saved
+            return standing.park  # its end on the monotonic clock was set when it began
+        ends_s = _ends_s(park, now)
         if standing is not None and standing.ends_s >= ends_s and standing.ends_s > now.mono_s and not standing.probing:
-            standing.saved = standing.saved or (saved and standing.park.id == park.id)
             return standing.park
         self._standing[key] = _Standing(park, ends_s, Blocked(describe(park), ends_s), saved)
         return park
-
-    def saved(self, park_id: str) -> None:
-        """This park is in the store now, so its absence there means that somebody cleared it."""
-        for standing in self._standing.values():
-            if standing.park.id == park_id:
-                standing.saved = True
 
     def clear(self, park_id: str) -> Park | None:
         """Forget a park and the strikes that led to it."""
         for key, standing in list(self._standing.items()):
             if standing.park.id == park_id:
-                del self._standing[key]
+                self._end(key)
                 self._strikes.pop(key, None)
                 self._misses.pop(key, None)
                 return standing.park
@@ -183,7 +189,8 @@ class ParkBook:
         for park in gone:
             self.clear(park.id)
         for park in in_store:
-            self.add(park, now, saved=True)
+            if park.id not in self._ended:
+                self.add(park, now, saved=True)
         return tuple(gone)
 
     def in_force(self) -> Iterator[Park]:
