@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from executor_tui.domain.errors import ExecutorError
 from executor_tui.ui.data import chrome
 from executor_tui.ui.messages import ChromeLoaded
+from executor_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from executor_tui.ui.shell import Shell
@@ -30,16 +31,16 @@ class ChromeKeeper:
             self._again = True
             return
         self._loading, self._again = True, False
-        self._app.run_worker(self._load(), group="chrome", exit_on_error=False)
+        start(self._app, self._load, "chrome")
 
     async def _load(self) -> None:
         clock = self._app.clock
-        start = clock.monotonic_s()
+        begun = clock.monotonic_s()
         try:
             self._app.post_message(ChromeLoaded(await self._app.link.read(chrome.fetch)))
         except ExecutorError as error:
             self._app.log.warning(error.message)
-        self._app.set_timer(max(GAP_S, 3 * (clock.monotonic_s() - start)), self._rested)
+        self._app.set_timer(max(GAP_S, 3 * (clock.monotonic_s() - begun)), self._rested)
 
     def _rested(self) -> None:
         self._loading = False

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Coroutine
 from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from textual import events, on
@@ -27,6 +28,7 @@ from executor_tui.ui.screens.base import ConsoleScreen, style_path
 from executor_tui.ui.states import Cell, Look
 from executor_tui.ui.text import plural
 from executor_tui.ui.typeahead import KeyFence, TypeAhead
+from executor_tui.ui.workers import WorkFailed, start
 
 SAID_FOR_S = 6.0
 QUIET_S = 2.0
@@ -197,7 +199,7 @@ class Shell(App[int], inherit_bindings=False):
             screen = self.screen
             where = self.current_mode
             looking = screen.looking_at() if hasattr(screen, "looking_at") else ""
-            self.run_worker(self.attendance.seen(where, looking, self.view_only), group="seen", exclusive=True, exit_on_error=False)
+            start(self, partial(self.attendance.seen, where, looking, self.view_only), "seen", exclusive=True)
 
     async def leave(self, stop_node: bool = False) -> None:
         """Detach, stop the node if asked to, and end."""
@@ -230,7 +232,7 @@ class Shell(App[int], inherit_bindings=False):
 
     def act(self, *operations: Coroutine[Any, Any, str]) -> None:
         """Carry out operations and say how they ended."""
-        self.run_worker(self._act(operations), group="act", exit_on_error=False)
+        start(self, partial(self._act, operations), "act")
 
     async def _act(self, operations: tuple[Coroutine[Any, Any, str], ...]) -> None:
         texts: list[str] = []
@@ -249,6 +251,12 @@ class Shell(App[int], inherit_bindings=False):
             self.say(Cell(f"✗ {message.error.message}{hint}", "bad"))
         else:
             self.say(Cell(f"✓ {message.text}", "good"))
+
+    @on(WorkFailed)
+    def _work_failed(self, message: WorkFailed) -> None:
+        path = self.places.state_dir / "console-crash.log"
+        crash.write_crash(path, message.error, self.clock.now())
+        self.say(Cell(f"✗ unexpected {type(message.error).__name__}; details in {path.name}", "bad"))
 
     def write_terminal(self, sequence: str) -> bool:
         """Write a control sequence past the widgets; says whether there is a terminal."""

@@ -123,7 +123,12 @@ def steps(now: datetime) -> tuple[Step, ...]:
         (Stage.CODER, 2, "model", "round 2: make test_empty_input pass", StepStatus.RUNNING, "coder-001", "claude-sonnet", "", 0.724, 11, 0),
     )  # fmt: skip
     calls: tuple[dict[str, object], ...] = (
-        {"name": "read", "arguments": {"path": "src/invoices/parse.py"}, "result": "def parse(text):\n    rows = text.splitlines()", "ok": True},
+        {
+            "name": "read",
+            "arguments": {"path": "src/invoices/parse.py"},
+            "result": "def parse(text):\n    rows = text.splitlines()",
+            "ok": True,
+        },
         {"name": "run", "arguments": {"command": ["pytest", "-q"]}, "result": "1 failed, 20 passed in 0.41s", "ok": False},
     )
     return tuple(
@@ -176,7 +181,14 @@ def calls(now: datetime) -> list[Call]:
 
 
 LOG = (
-    (34, Level.INFO, "project.queued", "", "prj-invoices", "project prj-invoices queued: A command-line tool that turns a folder of invoices into one CSV"),
+    (
+        34,
+        Level.INFO,
+        "project.queued",
+        "",
+        "prj-invoices",
+        "project prj-invoices queued: A command-line tool that turns a folder of invoices into one CSV",
+    ),
     (33, Level.INFO, "project.started", "", "prj-invoices", "project prj-invoices started"),
     (33, Level.INFO, "log.line", "pm-001", "prj-invoices", "reading the goal; 3 assumptions written down"),
     (32, Level.INFO, "step.accepted", "pm-001", "prj-invoices", "docs/prd.md accepted and committed as a1b2c3d"),

@@ -1,7 +1,7 @@
 """What waits for the operator, most urgent first: the attention line of the console and `executor watch` say the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -74,7 +74,24 @@ async def fetch(store: "Store", at: datetime | None = None) -> Attention:
     questions = await store.questions.open()
     projects = await store.projects.in_status(ProjectStatus.FAILED, ProjectStatus.QUARANTINED)
     agents, unwell = await store.agents.in_state(AgentState.DEGRADED, AgentState.OFFLINE, limit=MOST_NAMED)
-    return assemble(now, approvals, questions, projects, agents, unwell, await store.parks.open())
+    found = assemble(now, approvals, questions, projects, agents, unwell, await store.parks.open())
+    troubles = await _troubles(store)
+    asked = [m for m in found.matters if m.kind in ("approval", "question")]
+    matters = (*asked, *troubles, *found.matters[len(asked) :])
+    return replace(found, matters=matters, failures=found.failures + len(troubles))
+
+
+async def _troubles(store: "Store") -> list[Matter]:
+    """What is wrong with Executor itself: the leading node is unwell, a configuration file cannot be used."""
+    lease = await store.leases.leader()
+    node = await store.nodes.find(lease.holder) if lease is not None else None
+    problem = await store.notes.get("config.problem")
+    troubles = (
+        [Matter("failure", f"node-{node.id}", f"✗ {node.id} is unwell: {clean(node.unwell)}", "settings")] if node and node.unwell else []
+    )
+    if problem:
+        troubles.append(Matter("failure", "config", f"✗ {clean(str(problem).splitlines()[0])}", "settings"))
+    return troubles
 
 
 def assemble(

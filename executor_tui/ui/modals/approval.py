@@ -24,6 +24,7 @@ from executor_tui.ui.states import Cell, look
 from executor_tui.ui.widgets.lines import Lines
 from executor_tui.ui.widgets.press import Choice, Press
 from executor_tui.ui.widgets.spans import Line, fact, line
+from executor_tui.ui.workers import start
 
 DEAD_S = 0.5
 """How long keys stay dead after the question became visible."""
@@ -44,7 +45,7 @@ class ApprovalModal(Modal[None]):
         self.approval_id = approval_id
         self.view: ApprovalView | None = None
         self._visible_at_s: float | None = None
-        self._deciding = False
+        self._deciding = self._closed = False
 
     # -- the frame --------------------------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ class ApprovalModal(Modal[None]):
             self.refresh_data()
 
     def refresh_data(self) -> None:
-        self.run_worker(self._load(), group="approval", exclusive=True, exit_on_error=False)
+        start(self, self._load, "approval", exclusive=True)
 
     async def _load(self) -> None:
         own = self.console.attendance.id
@@ -131,7 +132,7 @@ class ApprovalModal(Modal[None]):
         text = f"{approval.subject}: {look(approval.status).word} by {by}" + (f" ({approval.decided_via})" if approval.decided_via else "")
         if not self._deciding:
             self.console.say(Cell(f"▲ {text}", "warn"))
-        self.dismiss(None)
+        self._close()
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -256,7 +257,13 @@ class ApprovalModal(Modal[None]):
     def _decide(self, decision: Decision) -> None:
         self._deciding = True
         self.console.act(self.console.operations.decide(self.approval_id, decision))
-        self.dismiss(None)
+        self._close()
+
+    def _close(self) -> None:
+        """Once, whoever decides first."""
+        if not self._closed:
+            self._closed = True
+            self.dismiss(None)
 
     def action_later(self) -> None:
-        self.dismiss(None)
+        self._close()

@@ -21,6 +21,7 @@ from executor_tui.ui.text import fit, plural
 from executor_tui.ui.widgets.lines import Lines
 from executor_tui.ui.widgets.secret import SecretArea
 from executor_tui.ui.widgets.spans import Line, line
+from executor_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from executor_tui.store.store import Store
@@ -84,7 +85,7 @@ class KeysModal(Modal[None]):
             self._read()
 
     def _read(self) -> None:
-        self.run_worker(self._load(), group="keys-read", exclusive=True, exit_on_error=False)
+        start(self, self._load, "keys-read", exclusive=True)
 
     async def _load(self) -> None:
         async def use(store: "Store") -> KeysRead:
@@ -147,7 +148,7 @@ class KeysModal(Modal[None]):
 
     def action_take_in(self) -> None:
         if not self._taken:
-            self.run_worker(self._take_in(), group="keys-take", exclusive=True, exit_on_error=False)
+            start(self, self._take_in, "keys-take", exclusive=True)
 
     async def _take_in(self) -> None:
         config, places = self.console.link.config, self.console.places

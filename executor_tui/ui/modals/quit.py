@@ -1,5 +1,6 @@
 """Leaving the console that started the node: the fleet goes on unless told otherwise."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -11,6 +12,7 @@ from textual.widgets import Label
 from executor_tui.ui.keys import bind
 from executor_tui.ui.modals.base import Modal
 from executor_tui.ui.widgets.press import Press
+from executor_tui.ui.workers import start
 
 
 class QuitModal(Modal[None]):
@@ -37,4 +39,4 @@ class QuitModal(Modal[None]):
         choice = message.press.id
         self.dismiss(None)
         if choice in ("keep", "stop"):
-            self.console.run_worker(self.console.leave(stop_node=choice == "stop"), group="leave", exit_on_error=False)
+            start(self.console, partial(self.console.leave, stop_node=choice == "stop"), "leave")

@@ -23,6 +23,7 @@ from executor_tui.ui.widgets.bars import AttentionBar, CrumbBar, KeyBar, TabBar
 from executor_tui.ui.widgets.columns import parse_query
 from executor_tui.ui.widgets.notice import Notice
 from executor_tui.ui.widgets.rows import Rows
+from executor_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from executor_tui.store.store import Store
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 TICK_S = 1.0
+SMALLEST = (60, 20)
 
 
 def style_path(name: str) -> Path:
@@ -120,6 +122,7 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
         with Vertical(id="body"):
             yield from self.compose_body()
         yield Notice(id="notice")
+        yield Notice(id="too-small")
         yield AttentionBar(id="attention")
         yield KeyBar(id="keys")
 
@@ -157,7 +160,11 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
             self._due = None
 
     def on_resize(self) -> None:
-        self.set_class(self.size.width < 60 or self.size.height < 20, "-too-small")
+        small = self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]
+        self.set_class(small, "-too-small")
+        if small:
+            text = f"Executor needs {SMALLEST[0]}×{SMALLEST[1]}; this terminal is {self.size.width}×{self.size.height}"
+            self.query_one("#too-small", Notice).show([Cell(text, "warn")])
         self.call_after_refresh(self.frame)
         self.call_after_refresh(bars.show_keys, self)
 
@@ -175,17 +182,21 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
             self._again = True
             return
         self._loading, self._again = True, False
-        self.run_worker(self._load(), group="load", exit_on_error=False)
+        start(self, self._load, "load")
 
     async def _load(self) -> None:
         clock, at = self.console.clock, self.console.at
-        start = clock.monotonic_s()
+        begun = clock.monotonic_s()
         try:
             view = await self.console.link.read(lambda store: self.fetch(store, at))
         except ExecutorError as error:
-            self.post_message(DataFailed(error, clock.monotonic_s() - start))
+            self.post_message(DataFailed(error, clock.monotonic_s() - begun))
+        except Exception as error:
+            text = f"unexpected {type(error).__name__} while reading"
+            self.post_message(DataFailed(ExecutorError(text, hint="details are in console-crash.log"), clock.monotonic_s() - begun))
+            raise
         else:
-            self.post_message(DataLoaded(view, clock.monotonic_s() - start))
+            self.post_message(DataLoaded(view, clock.monotonic_s() - begun))
 
     @on(DataLoaded)
     def _loaded(self, message: DataLoaded) -> None:
@@ -199,7 +210,7 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
         bars.show_crumbs(self)
         self._finish(message.took_s)
         if not self.query("Prompt"):
-            self.run_worker(self.prompt(), group="prompt", exit_on_error=False)
+            start(self, self.prompt, "prompt")
 
     @on(DataFailed)
     def _failed(self, message: DataFailed) -> None:
@@ -229,13 +240,13 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
             self.add_class(outcome)
             if outcome == "-data" or not had_focus:
                 self.call_after_refresh(self.focus_body)
-        self.query_one(Notice).show(lines)
+        self.query_one("#notice", Notice).show(lines)
 
     def focus_body(self) -> None:
         """Give the focus to the first thing that can have it, unless an input holds it."""
         if self.prompt_open:
             return
-        target: Widget | None = self.query_one(Notice)
+        target: Widget | None = self.query_one("#notice", Notice)
         if self.has_class("-data"):
             target = next((w for w in self.query("#body *") if w.can_focus and w.display), None)
         if target is not None and self.focused is not target:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -21,6 +22,7 @@ from executor_tui.ui.screens.base import ConsoleScreen, style_path
 from executor_tui.ui.states import Cell
 from executor_tui.ui.widgets.columns import parse_query
 from executor_tui.ui.widgets.logview import STAMPS, LogView
+from executor_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from executor_tui.store.store import Store
@@ -129,7 +131,7 @@ class LogsScreen(ConsoleScreen[LogPage]):
         first = self.log_view.first_seq
         if first is not None and not self._paging:
             self._paging = True
-            self.run_worker(self._page_back(first), group="page", exit_on_error=False)
+            start(self, partial(self._page_back, first), "page")
 
     async def _page_back(self, first: int) -> None:
         try:
@@ -202,7 +204,7 @@ class LogsScreen(ConsoleScreen[LogPage]):
             log.following = False
         else:
             edge = log.last_seq if direction > 0 else (log.first_seq or 0)
-            self.run_worker(self._search(self._wanted, edge, direction), group="search", exclusive=True, exit_on_error=False)
+            start(self, partial(self._search, self._wanted, edge, direction), "search", exclusive=True)
 
     async def _search(self, text: str, edge: int, direction: int) -> None:
         try:

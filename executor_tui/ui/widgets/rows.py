@@ -7,6 +7,7 @@ at any time; the cursor and the marks stay with their rows.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from rich.segment import Segment
@@ -21,6 +22,7 @@ from executor_tui.ui.states import Tone
 from executor_tui.ui.text import clean, fit
 from executor_tui.ui.widgets.columns import Column, Order, Query, arrange, layout, row_text
 from executor_tui.ui.widgets.toned import Toned
+from executor_tui.ui.workers import start
 
 T = TypeVar("T")
 GUTTER = 2
@@ -105,7 +107,7 @@ class Rows(Toned, Generic[T], can_focus=True):
         if len(self.items) <= ARRANGE_ELSEWHERE:
             self._present(arrange(self.items, self._columns, self.query_, self.order, self._now()))
             return
-        self.run_worker(self._arrange_elsewhere(self._ticket), group="rows-arrange", exclusive=True, exit_on_error=False)
+        start(self, partial(self._arrange_elsewhere, self._ticket), "rows-arrange", exclusive=True)
 
     async def _arrange_elsewhere(self, ticket: int) -> None:
         items, columns, query, order, now = self.items, self._columns, self.query_, self.order, self._now()
