@@ -5,6 +5,8 @@ import logging.handlers
 import re
 from pathlib import Path
 
+from executor_tui.domain.errors import StoreError
+
 # proxmoxer logs request data at INFO, passwords included; httpx logs URLs, and a Telegram URL holds the bot's token.
 _LOUD = {"proxmoxer": logging.WARNING, "httpx": logging.WARNING, "httpcore": logging.WARNING, "telegram": logging.WARNING,
          "asyncssh": logging.WARNING, "LiteLLM": logging.WARNING, "alembic": logging.WARNING, "apscheduler": logging.WARNING}  # fmt: skip
@@ -26,10 +28,13 @@ class _Scrubbing(logging.Formatter):
 
 
 def log_to_file(path: Path, level: int = logging.INFO) -> None:
-    """Send every logger's records to `path` (0600, rotated at 5 MB, three kept)."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Send every logger's records to `path` (0600, rotated at 5 MB, three kept). Raises StoreError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+    except OSError as exc:
+        raise StoreError(f"{path} cannot be written: {exc.strerror}", hint=f"make {path.parent} writable for this user") from exc
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3, encoding="utf-8", delay=True)
-    path.touch(mode=0o600)
     handler.setFormatter(_Scrubbing("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

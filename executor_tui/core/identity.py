@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from executor_tui.config.places import write_atomically
-from executor_tui.domain.errors import ConflictError
+from executor_tui.domain.errors import ConflictError, StoreError
 from executor_tui.domain.ids import new_id
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -46,9 +46,13 @@ class NodeLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> "NodeLock":
-        """Raises ConflictError naming the process that holds it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Raises ConflictError naming the process that holds it, StoreError when the state directory cannot be written."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            hint = f"make {self._path.parent} writable for this user"
+            raise StoreError(f"{self._path} cannot be written: {exc.strerror}", hint=hint) from exc
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
@@ -56,8 +60,9 @@ class NodeLock:
             os.close(descriptor)
             hint = f"attach a console with: executor; or stop it with: kill {holder}"
             raise ConflictError(f"a node already runs on {self._path.parent} (process {holder})", hint=hint) from exc
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same; only our number is not told
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
         self._descriptor = descriptor
         return self
 

@@ -4,6 +4,7 @@ A writing transaction names the topics it touches; each topic's revision is bump
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -164,10 +165,12 @@ async def _check_fence(conn: AsyncConnection, fence: Lease) -> None:
 
 def translated(exc: SQLAlchemyError, url: str) -> StoreError:
     cause = str(exc.orig) if isinstance(exc, DBAPIError) and exc.orig else str(exc)
-    where = url.rsplit("@", 1)[-1]
+    where = url.rsplit("@", 1)[-1].split(":///")[-1] if url.startswith("sqlite") else url.rsplit("@", 1)[-1]
     hint = ""
+    if "disk I/O" in cause and url.startswith("sqlite") and _no_room(where):
+        cause = "the disk is full"
     if "locked" in cause:
-        hint = "another program holds the database; close it, or find it with: fuser " + where.split("///")[-1]
+        hint = "another program holds the database; close it, or find it with: fuser " + where
     elif "full" in cause:
         hint = "free some disk space, then start again; nothing half-written is kept"
     elif "readonly" in cause or "read-only" in cause or "unable to open" in cause:
@@ -175,3 +178,11 @@ def translated(exc: SQLAlchemyError, url: str) -> StoreError:
     elif isinstance(exc, OperationalError) and not url.startswith("sqlite"):
         hint = "is the Postgres server up, and EXECUTOR_DATABASE_URL right?"
     return StoreError(f"the store at {where} failed: {cause.splitlines()[0]}", hint=hint)
+
+
+def _no_room(where: str) -> bool:
+    """SQLite calls it an I/O error when the file it shares between processes cannot grow."""
+    try:
+        return shutil.disk_usage(Path(where).parent).free < 1_000_000
+    except OSError:
+        return False
