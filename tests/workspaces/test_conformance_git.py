@@ -160,6 +160,20 @@ async def test_git_runs_nothing_that_a_tree_or_a_planted_configuration_names(
     assert not trap.exists()
 
 
+async def test_hooks_planted_without_a_word_in_the_configuration_do_not_run(workspace: Workspace, tree: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "sprung"
+    for name in ("post-commit", "post-checkout", "reference-transaction", "post-index-change", "post-rewrite"):
+        hook = tree / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {trap}\n")
+        hook.chmod(0o755)
+    before = await workspace.head()
+    await workspace.write("a", "x")
+    assert await workspace.commit("Step") != before
+    await workspace.reset_to(before)
+    assert not trap.exists()
+
+
 async def test_history_survives_a_command_that_deletes_it(workspace: Workspace, limits: RunLimits) -> None:
     await workspace.write("a", "x")
     first = await workspace.commit("Add a")

@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,16 @@ async def test_our_environment_cannot_be_read_through_proc(
     result = await local.run("cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; ls -d /proc/[0-9]*", limits)
     assert "canary-4711" not in result.output
     assert f"/proc/{os.getpid()}\n" not in result.output or os.getpid() < 20
+
+
+async def test_without_a_sandbox_our_environment_cannot_be_read_from_the_helper_either(
+    tmp_path: Path, limits: RunLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", "canary-4711")
+    workspace = await LocalWorkspace.create(tmp_path / "project", unsafe_local=True)
+    result = await workspace.run("cat /proc/$PPID/environ | tr '\\0' '\\n'", limits)
+    assert "HOME=/nonexistent" in result.output
+    assert "canary-4711" not in result.output
 
 
 @pytest.fixture
@@ -229,7 +240,9 @@ async def test_unsafe_local_runs_without_a_sandbox_under_the_same_limits_and_say
     assert "UNSAFE" in workspace.describe()
     assert (await workspace.run(f"cat {tmp_path}/outside", limits)).output == "seen"
     assert (await workspace.run("yes", limits)).ended is Ended.OUTPUT_LIMIT
-    assert (await workspace.run("setsid sleep 1000 & sleep 1000", replace(limits, time_s=0.5))).ended is Ended.TIMEOUT
+    detached = "(setsid sh -c 'exec 9>held; flock 9; touch locked; exec sleep 1000' &) ; while [ ! -e locked ]; do sleep 0.02; done"
+    assert (await workspace.run(detached, limits)).ok
+    await asyncio.to_thread(subprocess.run, ["flock", str(workspace.root / "held"), "true"], check=True)
     assert (await workspace.run("for i in $(seq 200); do sleep 1000 & done; wait", replace(limits, processes=50))).ended is Ended.PROCESSES
     await workspace.run("rm -rf .git", limits)
     with pytest.raises(RepositoryDamagedError, match="gone or damaged"):

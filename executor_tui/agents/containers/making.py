@@ -118,7 +118,8 @@ class Maker:
             case do.BACKUP:
                 return await self._driver.backup(node, vmid, str(given["storage"]), say)
             case do.CONFIGURE:
-                return await self._driver.configure(node, vmid, **_options(given["options"]))
+                await self._driver.configure(node, vmid, _options(given["options"]))
+                return None
         raise RollbackError(f"unknown call {call.what!r}")
 
     async def _shutdown(self, node: str, vmid: int, given: Json) -> TaskResult:
@@ -178,7 +179,7 @@ class Maker:
         options = _options(was)
         given = {name: value for name, value in options.items() if value is not None}
         if given:
-            await self._driver.configure(node, vmid, **given)
+            await self._driver.configure(node, vmid, given)
         unset = [name for name, value in options.items() if value is None]
         if unset:
             await self._driver.unset(node, vmid, *unset)

@@ -1,6 +1,6 @@
 """Proxmox VE as an object: every operation on containers we use. Each that starts a task follows it to its end before it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from executor_tui.domain.clock import Clock
@@ -182,7 +182,7 @@ class Proxmox:
         )  # fmt: skip
         return await self._follow(upid, f"copy container {vmid} to {new_vmid}", on_line)
 
-    async def configure(self, node: str, vmid: int, digest: str = "", **options: object) -> None:
+    async def configure(self, node: str, vmid: int, options: Mapping[str, object], digest: str = "") -> None:
         """Set options (cores, memory, swap, tags, net0, …). With `digest`, refused when somebody changed it since it was read."""
         await self._session.send("PUT", f"nodes/{node}/lxc/{vmid}/config", digest=digest or None, **options)
 

@@ -76,7 +76,7 @@ async def test_a_slow_shutdown_says_that_it_still_runs(pve: Any, driver: Proxmox
 async def test_snapshots_are_taken_listed_rolled_back_to_and_deleted(pve: Any, driver: Proxmox) -> None:
     await driver.create(new_container())
     await driver.snapshot("pve1", 101, "clean", "before the tests")
-    await driver.configure("pve1", 101, cores=4)
+    await driver.configure("pve1", 101, {"cores": 4})
     await driver.snapshot("pve1", 101, "later")
     listed = await driver.snapshots("pve1", 101)
     assert {s.name for s in listed} == {"clean", "later"}
@@ -99,7 +99,7 @@ async def test_a_clone_is_made_from_a_snapshot_of_a_running_container(driver: Pr
 async def test_resources_change_and_the_disk_only_grows(driver: Proxmox) -> None:
     await driver.create(new_container())
     config = await driver.config("pve1", 101)
-    await driver.configure("pve1", 101, config.digest, cores=4, memory=2048, swap=0)
+    await driver.configure("pve1", 101, {"cores": 4, "memory": 2048, "swap": 0}, config.digest)
     await driver.grow_disk("pve1", 101, 12)
     config = await driver.config("pve1", 101)
     assert (config.cores, config.memory_mb, config.swap_mb, config.disk_gb) == (4, 2048, 0, 12)
@@ -110,9 +110,9 @@ async def test_resources_change_and_the_disk_only_grows(driver: Proxmox) -> None
 async def test_a_change_against_an_old_reading_is_refused(driver: Proxmox) -> None:
     await driver.create(new_container())
     old = (await driver.config("pve1", 101)).digest
-    await driver.configure("pve1", 101, cores=3)
+    await driver.configure("pve1", 101, {"cores": 3})
     with pytest.raises(ProxmoxError, match="detected modified configuration"):
-        await driver.configure("pve1", 101, old, cores=4)
+        await driver.configure("pve1", 101, {"cores": 4}, old)
 
 
 async def test_options_can_be_taken_away(driver: Proxmox) -> None:

@@ -96,7 +96,7 @@ async def test_a_dropped_change_is_not_repeated_but_reported_as_unknown(pve: Any
     await driver.create(new_container())
     pve.flaky_network(drop_rate=1.0)
     with pytest.raises(DroppedError) as caught:
-        await driver.configure("pve1", 101, cores=4)
+        await driver.configure("pve1", 101, {"cores": 4})
     assert is_one_clear_line(caught.value) and "look" in caught.value.hint
     pve.flaky_network(drop_rate=0.0)
     assert (await driver.config("pve1", 101)).cores == 2
@@ -108,7 +108,7 @@ async def test_a_silent_server_is_given_up_in_time(pve: Any, make_driver: MakeDr
     pve.time_scale = 0.001
     pve.flaky_network(hang_rate=1.0, hang_secs=2000)
     with pytest.raises(DroppedError) as caught:
-        await driver.configure("pve1", 101, cores=4)
+        await driver.configure("pve1", 101, {"cores": 4})
     assert "no answer in time" in caught.value.message
 
 

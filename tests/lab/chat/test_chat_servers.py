@@ -41,9 +41,9 @@ async def test_the_longest_text_is_taken() -> None:
 
 async def test_buttons_with_too_much_data_and_unknown_chats_are_refused() -> None:
     async with FakeTelegram() as server, Bot(TOKEN, base_url=server.base_url) as bot:
-        with pytest.raises(BadRequest, match="(?i)button_data_invalid"):
+        with pytest.raises(BadRequest, match=r"(?i)button_data_invalid"):
             await bot.send_message(4242, "x", reply_markup=InlineKeyboardMarkup([[InlineKeyboardButton("y", callback_data="é" * 33)]]))
-        with pytest.raises(BadRequest, match="(?i)chat not found"):
+        with pytest.raises(BadRequest, match=r"(?i)chat not found"):
             await bot.send_message(1, "x")
 
 
