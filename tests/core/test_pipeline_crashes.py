@@ -23,7 +23,8 @@ NODE = Path(__file__).with_name("pipeline_node.py")
 ANSWER = "answer"
 WAY = (
     "pipeline.enqueued", "pipeline.step", "pipeline.prepared", "pipeline.recorded", "pipeline.thought", "pipeline.thought_told",
-"""Where one project's nodes die, one after another."""
+    "pipeline.acted", "pipeline.results_told", "pipeline.committed", "pipeline.commit_told", "pipeline.results_told:6",
+    "pipeline.committed",
     "pipeline.acted:2", "pipeline.recorded:3", "pipeline.tested", "pipeline.evidence", "pipeline.asked", "pipeline.waiting_told",
     "pipeline.put_aside", ANSWER, "pipeline.woken", "pipeline.committed:2", "pipeline.pushed", "pipeline.delivered",
 )  # fmt: skip
