@@ -67,6 +67,8 @@ class PriceSettings(Settings):
     output_usd_per_mtok: float = Field(default=0.0, ge=0)
     cache_read_usd_per_mtok: float | None = Field(default=None, ge=0)
     cache_write_usd_per_mtok: float | None = Field(default=None, ge=0)
+    request_usd: float = Field(default=0.0, ge=0)
+    """Charged for each call beside its tokens, as search providers do."""
 
 
 class ModelSettings(Settings):
@@ -81,6 +83,9 @@ class ModelSettings(Settings):
     """Null: taken from litellm's price map, by the id of the first route."""
     family: str = ""
     deprecated_on: date | None = None
+    silence_s: float | None = Field(default=None, gt=0)
+    """How long this model may say nothing, before its first word and after; null: gateway.first_token_s and stall_s. For models that
+    search for minutes before they speak."""
 
     def to_model(self, price: Price | None = None) -> Model:
         """The registry's own dataclass; `price` fills in where the file gives none."""
@@ -89,6 +94,7 @@ class ModelSettings(Settings):
             id=self.id, tier=self.tier, routes=tuple(Route(r.provider, r.model_id) for r in self.routes),
             context_tokens=self.context_tokens, max_output_tokens=self.max_output_tokens,
             capabilities=frozenset(self.capabilities), price=given, family=self.family, deprecated_on=self.deprecated_on,
+            silence_s=self.silence_s,
         )  # fmt: skip
 
 

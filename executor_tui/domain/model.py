@@ -42,23 +42,25 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens. Cache reads and writes fall back to the input price when a provider has none."""
+    """USD per million tokens, and per request. Cache reads and writes fall back to the input price when a provider has none."""
 
     input_usd_per_mtok: float = 0.0
     output_usd_per_mtok: float = 0.0
     cache_read_usd_per_mtok: float | None = None
     cache_write_usd_per_mtok: float | None = None
+    request_usd: float = 0.0
 
     def cost_usd(self, input_tokens: int, output_tokens: int, cache_read_tokens: int = 0, cache_write_tokens: int = 0) -> float:
         """Cost of one call; `input_tokens` counts fresh input only, cached tokens are given apart."""
         read = self.input_usd_per_mtok if self.cache_read_usd_per_mtok is None else self.cache_read_usd_per_mtok
         write = self.input_usd_per_mtok if self.cache_write_usd_per_mtok is None else self.cache_write_usd_per_mtok
-        return (
+        tokens = (
             input_tokens * self.input_usd_per_mtok
             + output_tokens * self.output_usd_per_mtok
             + cache_read_tokens * read
             + cache_write_tokens * write
-        ) / 1_000_000
+        )
+        return tokens / 1_000_000 + self.request_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An entry of the registry."""
+    """An entry of the registry. `silence_s`: how long it may say nothing, before its first word and after; None: the gateway's limits."""
 
     id: str
     tier: Tier
@@ -82,3 +84,4 @@ class Model:
     price: Price = Price()
     family: str = ""
     deprecated_on: date | None = None
+    silence_s: float | None = None

@@ -88,7 +88,7 @@ class Relay:
         output = max(1, int(self._chars / CHARS_PER_TOKEN))
         if self._usage is None or not self._usage.reported:
             return Usage(self._asked.input_tokens, output, reported=False)
-        return replace(self._usage, output_tokens=max(self._usage.output_tokens, output))
+        return replace(self._usage, output_tokens=max(self._usage.output_tokens, output), cost_usd=None)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -133,12 +133,12 @@ class Attempts(Generic[T]):
     def _grant(self, model: Model, found: Found, consent: Consent | None, secret: str) -> Grant:
         gateway = self._state.config.executor.gateway
         left_s = max(self._deadline_s - self._state.clock.monotonic_s(), 0.001)
-        first_s = gateway.first_token_s
+        first_s, stall_s = model.silence_s or gateway.first_token_s, model.silence_s or gateway.stall_s
         if not self._request.is_stream:
             first_s += min(self._request.output_tokens, model.max_output_tokens) / REPLY_TOKENS_PER_S
         return Grant(
             self._call.id, model, found.route, found.pick.key, self._state.pool.providers[found.route.provider], secret, found.estimate_usd,
-            min(first_s, left_s), min(gateway.stall_s, left_s), left_s, consent.approval_id if consent else "",
+            min(first_s, left_s), min(stall_s, left_s), left_s, consent.approval_id if consent else "",
         )  # fmt: skip
 
     # -- after sending

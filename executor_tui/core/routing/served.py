@@ -119,9 +119,11 @@ class Served(Generic[T]):
 
 
 def cost_usd(grant: Grant, usage: Usage) -> float:
-    """By the model's price; a key of tier FREE is billed nothing."""
+    """The provider's own figure where it states one, else by the model's price; a key of tier FREE is billed nothing."""
     if grant.key.tier is Tier.FREE:
         return 0.0
+    if usage.cost_usd is not None:
+        return usage.cost_usd
     return grant.model.price.cost_usd(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
 
 

@@ -35,13 +35,17 @@ class ProviderCall:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them; `input_tokens` excludes the cached ones."""
+    """Tokens as the provider counted them; `input_tokens` excludes the cached ones.
+
+    `cost_usd` is the provider's own figure for this call, where it states one: it may charge for more than tokens (searches, requests).
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     reported: bool = True
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,10 @@ class Dialect(Protocol):
     def reader(self, body: Body) -> Reader: ...
 
 
+MAX_COST_USD = 1_000.0
+"""A single call that claims to have cost more is not believed."""
+
+
 def number(value: object) -> int:
     """A count of tokens; whatever is not one counts as none."""
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12 else 0
@@ -125,7 +129,14 @@ def chat_usage(counted: object) -> Usage:
     details = counted.get("prompt_tokens_details")
     cached = number(details.get("cached_tokens")) if isinstance(details, Mapping) else number(counted.get("prompt_cache_hit_tokens"))
     cached = min(cached, prompt)
-    return Usage(prompt - cached, max(completion, total - prompt), cached)
+    return Usage(prompt - cached, max(completion, total - prompt), cached, cost_usd=stated_cost_usd(counted.get("cost")))
+
+
+def stated_cost_usd(cost: object) -> float | None:
+    """What the provider says the call cost: Perplexity's `cost.total_cost`, OpenRouter's `cost`; None where it is no sum of money."""
+    value = cost.get("total_cost") if isinstance(cost, Mapping) else cost
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < MAX_COST_USD else None
 
 
 class ResponsesDialect:
