@@ -93,5 +93,6 @@ def usual() -> tuple[Spec, ...]:
         Spec("openrouter", OpenRouter(), [account("openrouter", "me", balance_usd=10.0)],
              ("anthropic/claude-opus-4.5", "anthropic/claude-sonnet-4.6", "openai/gpt-4o", "google/gemini-2.5-pro")),
         Spec("opencode-zen", Zen(), [account("opencode-zen", "me")], ("claude-sonnet-4-6",)),
-        Spec("perplexity", Perplexity(), [account("perplexity", "me", quotas={"*": Quota(rpm=50)})], ("sonar", "sonar-pro", "sonar-deep-research")),
+        Spec("perplexity", Perplexity(), [account("perplexity", "me", quotas={"*": Quota(rpm=50)})],
+             ("sonar", "sonar-pro", "sonar-deep-research")),
     )  # fmt: skip
