@@ -1,7 +1,8 @@
 """The devices of the fleet by their agent's id: which class serves which kind."""
 
-from executor_tui.agents.device import Device
+from executor_tui.agents.device import Device, PlanRefusedError
 from executor_tui.agents.drivers import proxmox_driver, settings_of
+from executor_tui.agents.network import open_router
 from executor_tui.agents.proxmox import ProxmoxDevice
 from executor_tui.config.files import AgentEntry
 from executor_tui.config.load import Config
@@ -43,4 +44,29 @@ async def open_device(agent_id: str, store: Store, config: Config, places: Place
     if entry.device.kind == PROXMOX:
         driver = await proxmox_driver(entry, store, config, places)
         return ProxmoxDevice(entry.id, driver, lambda: config.executor.containers, store.clock)
+    if entry.device.kind == ROUTEROS:
+
+        async def find_container(named: int | str) -> str:
+            return await container_address(named, store, config, places)
+
+        return await open_router(entry, store, config, places, find_container)
     raise ConfigError(f"fleet_registry.json: {agent_id}: no agent serves a {entry.device.kind}")
+
+
+async def container_address(named: int | str, store: Store, config: Config, places: Places) -> str:
+    """The IPv4 address of a container, by id or name, as its configuration or the running container tells.
+
+    Raises ConfigError, PlanRefusedError, and what the driver raises.
+    """
+    entry = entry_of_kind(config, PROXMOX, config.executor.containers.device)
+    driver = await proxmox_driver(entry, store, config, places)
+    found = [c for c in await driver.containers() if named in (c.vmid, c.name) or str(named) == str(c.vmid)]
+    if len(found) != 1:
+        problem = f"several containers are named {named!r}: say which id" if found else f"there is no container {named!r}"
+        raise PlanRefusedError(problem, hint="see what there is with: executor lxc list --all")
+    settled = (await driver.config(found[0].node, found[0].vmid)).address
+    addresses = [settled] if settled else await driver.addresses(found[0].node, found[0].vmid)
+    address = next((a.partition("/")[0] for a in addresses if "." in a and not a.startswith("127.")), "")
+    if not address:
+        raise PlanRefusedError(f"container {named} has no IPv4 address yet", hint="start it, or name the address itself")
+    return address

@@ -4,11 +4,14 @@ Fields that a caller may leave open have an empty default; `resolve` fills them 
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
-from executor_tui.agents.device import Json, PlanRefusedError
+from executor_tui.agents import typed
+from executor_tui.agents.device import Json
+from executor_tui.agents.typed import Operation as Operation
+from executor_tui.agents.typed import dump as dump
 
 _NAME = r"^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$"
 _SNAPSHOT = r"^[a-zA-Z][a-zA-Z0-9_-]{1,38}$"
@@ -16,15 +19,10 @@ _CIDR = r"^$|^dhcp$|^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$"
 _ADDRESS = r"^$|^\d{1,3}(\.\d{1,3}){3}$"
 
 
-class Operation(BaseModel):
-    """Base: unknown names are mistakes, values do not change, every field carries its docstring."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
 class OnContainer(Operation):
     """An operation on a container that exists."""
 
+    INTERNAL: ClassVar[frozenset[str]] = frozenset({"node"})
     container: int | str = Field(union_mode="left_to_right")
     """Its id, or its name when no other has it."""
     node: str = ""
@@ -34,6 +32,7 @@ class OnContainer(Operation):
 class Create(Operation):
     """Create an unprivileged container, and start it."""
 
+    INTERNAL: ClassVar[frozenset[str]] = frozenset({"made_by", "public_keys"})
     op: Literal["lxc.create"]
     hostname: str = Field(default="", pattern=_NAME + "|^$")
     template: str = ""
@@ -66,6 +65,7 @@ class Create(Operation):
 class Clone(OnContainer):
     """Make a full copy of a container, or of its state at a snapshot."""
 
+    INTERNAL: ClassVar[frozenset[str]] = frozenset({"made_by", "node"})
     op: Literal["lxc.clone"]
     snapshot: str = Field(default="", pattern=_SNAPSHOT + "|^$")
     """Needed when the container runs."""
@@ -165,29 +165,4 @@ _ADAPTER: TypeAdapter[ContainerOperation] = TypeAdapter(ContainerOperation)
 
 def parse(raw: Sequence[Json]) -> tuple[ContainerOperation, ...]:
     """Typed operations. Raises PlanRefusedError, one line a mistake."""
-    parsed: list[ContainerOperation] = []
-    mistakes: list[str] = []
-    for number, item in enumerate(raw, 1):
-        try:
-            parsed.append(_ADAPTER.validate_python(item))
-        except ValidationError as exc:
-            mistakes += [explained(number, dict(error)) for error in exc.errors(include_url=False, include_context=False)]
-    if mistakes:
-        raise PlanRefusedError("\n".join(mistakes), hint="see what each operation takes: executor lxc operations")
-    if not parsed:
-        raise PlanRefusedError("no operation is given")
-    return tuple(parsed)
-
-
-def explained(number: int, error: Json) -> str:
-    """One mistake of pydantic's as a line: which operation, which field, what is wrong."""
-    loc = error["loc"]
-    path = ".".join(str(part) for part in loc[1:]) if isinstance(loc, tuple) else ""
-    found = "".join(c if c.isprintable() else " " for c in repr(error.get("input")))[:60]
-    where = f"operation {number}" + (f", {path}" if path else "")
-    return f"{where}: {error['msg']}" + ("" if error.get("type") in ("missing", "extra_forbidden") else f" (found {found})")
-
-
-def dump(operation: Operation) -> Json:
-    """An operation as JSON, without what is at its default."""
-    return {"op": getattr(operation, "op", ""), **operation.model_dump(mode="json", exclude_defaults=True)}
+    return typed.parse(_ADAPTER, raw, "executor lxc operations")
