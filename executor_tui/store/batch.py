@@ -47,7 +47,6 @@ class Batches:
             return
         if self._db.is_sqlite:
             await self._in_thread(steps, sorted(set(topics)))
-            self._db.wrote.set()
             return
         async with self._db.write(*topics) as conn:
             for step in steps:

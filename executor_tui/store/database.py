@@ -3,7 +3,6 @@
 A writing transaction names the topics it touches; each topic's revision is bumped inside it, which is what the change feed compares.
 """
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -34,8 +33,6 @@ class Database:
         self.is_sqlite = self.url.startswith("sqlite")
         self._reader = self._engine(write=False)
         self._writer = self._engine(write=True) if self.is_sqlite else self._reader
-        self.wrote = asyncio.Event()
-        """Set after each committed write of this process, so that its own change feed need not wait for the next poll."""
 
     @property
     def path(self) -> Path | None:
@@ -77,7 +74,6 @@ class Database:
                 await self._bump(conn, topics)
         except SQLAlchemyError as exc:
             raise translated(exc, self.url) from exc
-        self.wrote.set()
 
     async def _bump(self, conn: AsyncConnection, topics: Sequence[str]) -> None:
         for topic in sorted(set(topics)):

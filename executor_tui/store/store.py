@@ -28,6 +28,7 @@ class Store:
     def __init__(self, db: Database, clock: Clock) -> None:
         self.db, self.clock = db, clock
         self.batches = Batches(db)
+        self._pulse = feed.Pulse(db, clock)
         self.agents = Agents(db, clock)
         self.checkpoints = Checkpoints(db, clock)
         self.keys = Keys(db, clock)
@@ -59,12 +60,13 @@ class Store:
 
     def feed(self) -> AsyncGenerator[frozenset[str]]:
         """Changed topics, first all of them. Leave it early only through `contextlib.aclosing`."""
-        return feed.follow(self.db, self.clock)
+        return feed.follow(self.db, self._pulse)
 
     async def close(self) -> None:
         """Flush what is queued and let go of the database."""
         await self.events.flush()
         await self.batches.close()
+        await self._pulse.close()
         await self.db.close()
 
 
