@@ -53,9 +53,14 @@ async def sync_registry(store: Store, config: Config) -> None:
         elif (old.name, old.role, old.device) != (entry.name, role_of(entry), device):
             await store.agents.update(entry.id, name=entry.name, role=role_of(entry), device=device)
     for agent in known.values():
-        if agent.id not in wanted and agent.state not in (AgentState.BUSY, AgentState.WAITING):
+        if agent.id not in wanted and not _at_work(agent):
             event = Event("agent.removed", f"{agent.name} left the fleet", Level.INFO, agent_id=agent.id)
             await store.agents.remove(agent.id, event)
+
+
+def _at_work(agent: Agent) -> bool:
+    """Busy, or waiting with work in hand; one that waits for its first ping has none."""
+    return agent.state is AgentState.BUSY or (agent.state is AgentState.WAITING and bool(agent.project_id or agent.task))
 
 
 async def ping_agents(
