@@ -49,11 +49,13 @@ class Node:
         from executor_tui.core.changes.host import ChangeHost
         from executor_tui.core.pipeline.runtime import Pipeline
         from executor_tui.core.power_recovery import Limits, PowerRecovery
+        from executor_tui.core.recovery import orphans
 
         limits = Limits(quarantine_after=self.config.executor.recovery.quarantine_after)
         self.recovery = PowerRecovery(
-            self.store, self.places, self.clock, self.id, notification=lambda: self.config.notification, limits=limits
-        )
+            self.store, self.places, self.clock, self.id, notification=lambda: self.config.notification, limits=limits,
+            orphans=lambda: orphans.collect(self.store, self.config, self.places),
+        )  # fmt: skip
         await self.recovery.begin()
         row = NodeRow(self.id, host_name(), os.getpid(), boot_id(), __version__, "", self.clock.now(), self.clock.now())
         await self.store.nodes.put(row)

@@ -41,6 +41,9 @@ PingAll = Callable[[], Awaitable[object]]
 ResumeWork = Callable[[], Awaitable[object]]
 """Puts unfinished work back to work; may return mappings with `id`, `kind`, `outcome` and `detail` for the report."""
 
+CollectOrphans = Callable[[], Awaitable[Sequence[WorkThen]]]
+"""Looks for what the outage left outside and asks for its collection."""
+
 SCAN_REQUEST = "recovery.requested"
 """Note by which `executor recovery run` asks the node for a scan: {"report_id", "by"}."""
 AGENTS_EVERY_S = 10.0
@@ -62,9 +65,11 @@ class PowerRecovery:
     def __init__(
         self, store: Store, places: Places, clock: Clock, node_id: str, *, notification: Callable[[], NotificationSettings],
         boot_id: Callable[[], str] = identity.boot_id, limits: Limits | None = None, wtmp: Path = WTMP,
+        orphans: CollectOrphans | None = None,
     ) -> None:  # fmt: skip
         self._store, self._clock, self._node_id = store, clock, node_id
         self._notification, self._boot_id, self._limits, self._wtmp = notification, boot_id, limits or Limits(), wtmp
+        self._orphans = orphans
         self._file = LastState(places.last_state_file, clock)
         self._checkpoints = CheckpointWriter(store.checkpoints)
         self._state: NodeState | None = None
@@ -194,7 +199,7 @@ class PowerRecovery:
         work, in_flight_usd = await settle(self._store, self._node_id, started_at)
         crash_point("recovery.settled")
         told: list[WorkThen] = []
-        await asyncio.gather(self._ping(ping_all, moments), self._resume(resume_work, moments, told))
+        await asyncio.gather(self._ping(ping_all, moments), self._resume(resume_work, moments, told), self._collect(moments, told))
         crash_point("recovery.resumed")
         agents = await self._agents_then(checkpoints, then)
         work = [*told, *await still_open(self._store, self._before, {w.id for w in told}, quarantined), *work]
@@ -217,6 +222,22 @@ class PowerRecovery:
             return
         told += [_told(item) for item in answer if isinstance(item, Mapping)] if isinstance(answer, Iterable) else []
         moments.append(Moment(self._clock.now(), "work resumed"))
+
+    async def _collect(self, moments: list[Moment], told: list[WorkThen]) -> None:
+        if self._orphans is None:
+            return
+        try:
+            found = await self._within(self._limits.resume_deadline_s, self._orphans())
+        except ExecutorError as exc:
+            told.append(WorkThen(self._node_id, "node", reports.NEEDS_YOU, f"looking for containers left behind failed: {exc.message}"))
+            return
+        if found is None:
+            told.append(
+                WorkThen(self._node_id, "node", reports.NEEDS_YOU, "containers left behind: no answer in time; executor lxc orphans")
+            )
+        elif found:
+            told += found
+            moments.append(Moment(self._clock.now(), f"{len(found)} containers without an owner found"))
 
     async def _agents_then(self, checkpoints: Mapping[str, Checkpoint], then: Mapping[str, str]) -> list[AgentThen]:
         found = []

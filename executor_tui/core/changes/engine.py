@@ -22,6 +22,7 @@ from executor_tui.domain.crash import crash_point
 from executor_tui.domain.errors import ExecutorError, StoreError
 from executor_tui.domain.event import Event, Level
 from executor_tui.domain.ids import new_id
+from executor_tui.domain.recovery import Checkpoint
 
 log = logging.getLogger(__name__)
 RESOLVED = "resolved"
@@ -210,12 +211,17 @@ class Engine:
             await self._store.approvals.cancel(approval.id, f"the change is over: {outcome.status.replace('_', ' ')}")
 
     async def mark_agent(self, change: Change, state: AgentState, reason: str) -> None:
-        """Show on the fleet what the device's agent is at; an agent that is not in the registry has no row."""
+        """Show on the fleet what the device's agent is at, and keep it as its checkpoint; one that is not in the registry has no row."""
         if await self._store.agents.find(change.device) is None:
             return
         task = change.summary if state is not AgentState.ONLINE else ""
         project = (change.project_id or None) if state is not AgentState.ONLINE else None
         await self._store.agents.set_state(change.device, state, reason, task=task, project_id=project)
+        kept = Checkpoint(change.device, state)
+        if state is not AgentState.ONLINE:
+            step, data = len(done_calls(change)), dict[str, object](change=change.id)
+            kept = Checkpoint(change.device, state, task, project or "", change.workflow_id, step, change.targets, data)
+        await self._store.checkpoints.save(kept)
 
 
 def approval_id(change: Change) -> str:

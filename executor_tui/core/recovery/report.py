@@ -9,7 +9,7 @@ from executor_tui.core.recovery.last_state import Unreported
 from executor_tui.domain.recovery import OutageKind, RecoveryReport
 
 RESUMED, FINISHED, ROLLED_BACK, NEEDS_YOU = "resumed", "finished", "rolled back", "needs you"
-WAITING, EXPIRED, LOST, QUARANTINED, QUEUED, COLLECTED = "waiting", "expired", "lost", "quarantined", "queued", "collected"
+WAITING, EXPIRED, LOST, QUARANTINED, QUEUED = "waiting", "expired", "lost", "quarantined", "queued"
 
 KIND_WORDS = {
     OutageKind.CRASH: "Crash", OutageKind.REBOOT: "Reboot", OutageKind.POWER_LOSS: "Power loss", OutageKind.SCAN: "Scan on request",
@@ -97,7 +97,7 @@ def _todo(outage: Unreported, found: Findings) -> list[str]:
             lines.append(f"{item.kind} {item.id} was in progress at every one of the last crashes and is not resumed; {hint}")
         elif item.outcome == NEEDS_YOU:
             lines.append(f"{item.kind} {item.id} needs you: {item.detail}")
-        elif item.outcome == WAITING:
+        elif item.outcome == WAITING and item.kind == "approval":
             lines.append(f"decide {item.id} ({item.detail}): executor approvals approve {item.id}")
     gone = [a for a in found.agents if not a.back]
     if gone:
