@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: run demo test lint bench screenshots lock clean
+.PHONY: run demo test kills lint bench screenshots lock clean
 
 run: $(RUNTIME)  ## the console, with your configuration
 	@$(BIN)/executor
@@ -15,6 +15,9 @@ demo: $(RUNTIME)  ## the console on simulated upstreams; without a terminal one 
 
 test: $(DEV)  ## the whole suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+kills: $(DEV)  ## 200 seeded kills of node, gateway and console while everything runs; prints what came of it
+	@$(BIN)/python tests/crash/kill_loop.py --kills 200 $(KILLS_ARGS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
