@@ -45,7 +45,7 @@ class ApprovalModal(Modal[None]):
         self.approval_id = approval_id
         self.view: ApprovalView | None = None
         self._visible_at_s: float | None = None
-        self._deciding = self._closed = False
+        self._deciding = self._answered = False
 
     # -- the frame --------------------------------------------------------------------------------------------
 
@@ -261,8 +261,8 @@ class ApprovalModal(Modal[None]):
 
     def _close(self) -> None:
         """Once, whoever decides first."""
-        if not self._closed:
-            self._closed = True
+        if not self._answered:
+            self._answered = True
             self.dismiss(None)
 
     def action_later(self) -> None:
