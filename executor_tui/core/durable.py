@@ -19,7 +19,8 @@ APPLICATION_VERSION = "1"
 
 UNFINISHED = ["PENDING", "ENQUEUED"]
 WORKFLOWS_FILE = "workflows.db"
-POLL_S = 0.1
+POLL_S = 0.25
+"""How often DBOS looks for queued work and for messages: five times a second for every queue would be a tenth of a core for nothing."""
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
+from typing import Any
 
 import psycopg
 
@@ -17,19 +18,18 @@ from executor_tui.domain.errors import StoreError
 from executor_tui.store.database import Database
 
 POLL_S = 0.05
+REVISIONS = "SELECT topic, rev FROM revisions"
+Revisions = dict[str, int]
 
 
-async def follow(db: Database, pulse: "Pulse") -> AsyncGenerator[frozenset[str]]:
+async def follow(pulse: "Pulse") -> AsyncGenerator[frozenset[str]]:
     """Yields the set of changed topics, first of all every topic there is. A consumer that leaves early closes it (`aclosing`)."""
     pulse.enter()
     try:
-        beat = pulse.beat
-        seen = await db.revisions()
+        seen = await pulse.other_than(None)
         yield frozenset(seen)
         while True:
-            await pulse.after(beat)
-            beat = pulse.beat
-            now = await db.revisions()
+            now = await pulse.other_than(seen)
             changed = frozenset(topic for topic, rev in now.items() if seen.get(topic) != rev)
             seen = now
             if changed:
@@ -39,22 +39,23 @@ async def follow(db: Database, pulse: "Pulse") -> AsyncGenerator[frozenset[str]]
 
 
 class Pulse:
-    """Beats whenever somebody committed. It runs for as long as anybody follows."""
+    """Knows the topics' revisions as of the last commit. It runs for as long as anybody follows."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
-        self.beat = 0
+        self._revisions: Revisions | None = None
         self._followers = 0
-        self._struck = asyncio.Event()
+        self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def enter(self) -> None:
         """One more follows."""
         self._followers += 1
         if self._task is None or self._task.done():
-            listening = _poll(self._db, self._clock, self._strike) if self._db.is_sqlite else _listen(self._db, self._strike)
+            self._revisions = None
+            listening = _poll(self._db, self._clock, self._learn) if self._db.is_sqlite else _listen(self._db, self._learn)
             self._task = asyncio.create_task(listening, name="store-pulse")
-            self._task.add_done_callback(lambda _: self._strike())
+            self._task.add_done_callback(lambda _: self._wake())
 
     async def leave(self) -> None:
         """One fewer follows; the last one stops it."""
@@ -69,51 +70,58 @@ class Pulse:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def after(self, beat: int) -> None:
-        """Wait for a beat later than `beat`. Raises StoreError when the database can no longer be listened to."""
-        while self.beat == beat:
-            await self._struck.wait()
-        if self._task is not None and self._task.done():
-            self._task.result()
+    async def other_than(self, seen: Revisions | None) -> Revisions:
+        """The revisions, as soon as they are others than `seen`. Raises StoreError when the database can no longer be listened to."""
+        while self._revisions is None or self._revisions is seen:
+            if self._task is None or self._task.done():
+                raise self._ended()
+            await self._changed.wait()
+        return self._revisions
 
-    def _strike(self) -> None:
-        self.beat += 1
-        struck, self._struck = self._struck, asyncio.Event()
-        struck.set()
+    def _ended(self) -> StoreError:
+        error = self._task.exception() if self._task is not None and not self._task.cancelled() else None
+        return error if isinstance(error, StoreError) else StoreError("the store was closed while its changes were followed")
+
+    def _learn(self, revisions: Revisions) -> None:
+        self._revisions = revisions
+        self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
 
-async def _poll(db: Database, clock: Clock, strike: Callable[[], None]) -> None:
+async def _poll(db: Database, clock: Clock, learn: Callable[[Revisions], None]) -> None:
     try:
         with closing(sqlite3.connect(str(db.path), timeout=0, isolation_level=None)) as conn:
-            seen = _data_version(conn)
-            strike()  # for what was committed before there was a version to compare with
+            seen: int | None = None
             while True:
+                version = _unless_locked(conn, "PRAGMA data_version")
+                if version and version[0][0] != seen and (rows := _unless_locked(conn, REVISIONS)) is not None:
+                    seen = version[0][0]
+                    learn(dict(rows))
                 await clock.sleep(POLL_S)
-                version = _data_version(conn)
-                if version is not None and version != seen:
-                    seen = version
-                    strike()
     except sqlite3.Error as exc:
         raise StoreError(f"changes of {db.path} can no longer be followed: {exc}") from exc
 
 
-def _data_version(conn: sqlite3.Connection) -> int | None:
-    """The version; None while another program holds the database locked."""
+def _unless_locked(conn: sqlite3.Connection, query: str) -> list[tuple[Any, ...]] | None:
+    """The rows; None while another program holds the database locked."""
     try:
-        return int(conn.execute("PRAGMA data_version").fetchone()[0])
+        return conn.execute(query).fetchall()
     except sqlite3.OperationalError as exc:
         if exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return None
         raise
 
 
-async def _listen(db: Database, strike: Callable[[], None]) -> None:
+async def _listen(db: Database, learn: Callable[[Revisions], None]) -> None:
     try:
         async with await psycopg.AsyncConnection.connect(db.url.replace("+psycopg", ""), autocommit=True) as conn:
             await conn.execute("LISTEN executor")
-            strike()
+            learn(await db.revisions())
             async for _ in conn.notifies():
-                strike()
+                learn(await db.revisions())
     except psycopg.Error as exc:
         raise StoreError(f"changes can no longer be followed: {exc}", hint="is the Postgres server up?") from exc
     raise StoreError("changes can no longer be followed: the Postgres server closed the connection")

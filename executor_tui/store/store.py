@@ -60,7 +60,7 @@ class Store:
 
     def feed(self) -> AsyncGenerator[frozenset[str]]:
         """Changed topics, first all of them. Leave it early only through `contextlib.aclosing`."""
-        return feed.follow(self.db, self._pulse)
+        return feed.follow(self._pulse)
 
     async def close(self) -> None:
         """Flush what is queued and let go of the database."""
