@@ -11,24 +11,25 @@ from executor_tui.config.places import Places
 
 if TYPE_CHECKING:
     from executor_tui.ui.app import ExecutorApp
+    from executor_tui.ui.curtain import Curtain
     from executor_tui.ui.shell import NodeKeeper
 
 
 def open_console(
     places: Places, *, view_only: bool = False, inline: bool = False, node_command: Sequence[str] | None = None,
-    stop_node_on_quit: bool = False,
+    stop_node_on_quit: bool = False, origin: str = "", curtain: "Curtain | None" = None,
 ) -> int:  # fmt: skip
-    """Open the console and return its exit code.
+    """Open the console and return its exit code. Raises StoreError when the state directory cannot be used.
 
     `inline` runs the node inside this process. `node_command` replaces the command that starts a node (the lab's own); with
-    `stop_node_on_quit` a node this console started does not outlive it.
+    `stop_node_on_quit` a node this console started does not outlive it. `origin` says where the terminal is when it is none of ours.
+    `curtain` is what stands on the terminal until the first frame.
     """
-    places.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _log_to_file(places)
     from executor_tui.domain.clock import SystemClock
     from executor_tui.ui.app import ExecutorApp
     from executor_tui.ui.attendance import identity
 
+    _log_to_file(places)
     clock = SystemClock()
     node: NodeKeeper
     if inline:
@@ -40,25 +41,33 @@ def open_console(
 
         # A command of the caller's own means a state directory of its own: nobody else can be about to lead.
         node = Supervisor(places, clock, node_command, *((0.0,) if node_command else ()))
-    app = ExecutorApp(places, clock, identity(), view_only=view_only, node=node, stop_node_on_quit=stop_node_on_quit or inline)
+    app = ExecutorApp(places, clock, identity(origin), view_only=view_only, node=node, stop_node_on_quit=stop_node_on_quit or inline)
     app.greets = node_command is None
+    if curtain is not None:
+        app.drawing = curtain.lift
     return _run(app)
 
 
 def _run(app: "ExecutorApp") -> int:
     # A dropped line must leave the fleet running and the terminal clean: Textual installs no handler of its own.
     for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, lambda *_: app.call_later(app.exit, 0))
+        signal.signal(number, lambda *_: app.call_later(app.leave))
     try:
         result = app.run(mouse=os.environ.get("EXECUTOR_MOUSE", "1") != "0")
     finally:
-        app.link.stop()
+        app.part()
     return result if isinstance(result, int) else app.return_code or 0
 
 
 def _log_to_file(places: Places) -> None:
     """Anything on stderr would land on the screen; until the full logging is set up, warnings go to a file too."""
     path = places.state_dir / "console.log"
-    path.touch(mode=0o600)
+    try:
+        places.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+    except OSError as exc:
+        from executor_tui.domain.errors import StoreError
+
+        raise StoreError(f"{path} cannot be written: {exc.strerror}", hint=f"make {path.parent} writable for this user") from exc
     logging.basicConfig(filename=path, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     sys.stderr.flush()

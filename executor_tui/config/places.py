@@ -1,11 +1,12 @@
 """Where things are: the configuration directory, the state directory, and what ships with the program."""
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-CONFIG_ENV, STATE_ENV, DATABASE_ENV = "EXECUTOR_CONFIG", "EXECUTOR_STATE", "EXECUTOR_DATABASE_URL"
+from executor_tui.config.dirs import config_dir, state_dir
+
+DATABASE_ENV = "EXECUTOR_DATABASE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,7 @@ class Places:
 
 def find_places(config: str | None = None, state: str | None = None) -> Places:
     """`--config`/`--state` win over EXECUTOR_CONFIG/EXECUTOR_STATE, those over the XDG directories."""
-    config_home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    state_home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    config_dir = config or os.environ.get(CONFIG_ENV) or os.path.join(config_home, "executor")
-    state_dir = state or os.environ.get(STATE_ENV) or os.path.join(state_home, "executor")
-    return Places(Path(config_dir).expanduser().absolute(), Path(state_dir).expanduser().absolute())
+    return Places(Path(config_dir(config)), Path(state_dir(state)))
 
 
 def shipped(kind: str) -> Path:
@@ -50,6 +47,8 @@ def shipped(kind: str) -> Path:
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace a file so that a power cut leaves the old text or the new, whole: temporary file, fsync, rename, fsync."""
+    import tempfile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from executor_tui.config.places import Places
 from executor_tui.domain.errors import ExecutorError
-from executor_tui.ui import commands
+from executor_tui.ui import commands, lastscreen
 from executor_tui.ui.form import clock
 from executor_tui.ui.keys import bind
 from executor_tui.ui.registry import BY_NAME, SECTIONS
@@ -35,8 +36,11 @@ class ExecutorApp(Shell, inherit_bindings=False):
         bind("right_square_bracket", "step(1)", "Step on in time", "app.later", show=False),
     ]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, places: Places, *args: Any, **kwargs: Any) -> None:
+        kept = lastscreen.read(str(places.state_dir))
+        if kept is not None and kept.section in BY_NAME:
+            self.DEFAULT_MODE = kept.section  # type: ignore[misc] # Textual reads it while it sets up
+        super().__init__(places, *args, **kwargs)
         self._offered: set[str] = set()
         self._welcomed = False
         self.greets = True

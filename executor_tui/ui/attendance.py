@@ -23,8 +23,10 @@ class Identity:
     origin: str
 
 
-def identity() -> Identity:
-    """Of this process."""
+def identity(origin: str = "") -> Identity:
+    """Of this process; `origin` when its terminal is not the one it was started from."""
+    if origin:
+        return Identity(getpass.getuser(), origin)
     ssh = os.environ.get("SSH_CONNECTION", "").split()
     try:
         terminal = os.ttyname(0).removeprefix("/dev/")
@@ -61,5 +63,11 @@ class Attendance:
             return
         try:
             await self.link.read(lambda store: store.operators.detach(self.id))
+            self._attached = False
         except ExecutorError as error:
             self.problem = error.message
+
+    def part(self) -> None:
+        """Leave from outside the console's loop, when it ended without leaving."""
+        if self._attached:
+            self.link.last_words(lambda store: store.operators.detach(self.id))

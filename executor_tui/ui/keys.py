@@ -9,6 +9,9 @@ from textual.binding import Binding
 CHANGING: set[str] = set()
 """Names of the actions that write to the store. View-only mode has none of them."""
 
+ONLY_OPENS = frozenset({"new_project", "enter_keys"})
+"""Those of them whose key only opens a form."""
+
 KNOWN: dict[str, Binding] = {}
 """Every binding made so far, by id."""
 

@@ -8,6 +8,8 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from textual.message import Message
@@ -65,6 +67,12 @@ class StoreLink:
             return await use(store)
 
         return asyncio.run_coroutine_threadsafe(run(), loop)
+
+    def last_words(self, use: "Callable[[Store], Awaitable[object]]", wait_s: float = 2.0) -> None:
+        """Run `use` once the drawing loop is gone. Not heard when the store does not answer in time."""
+        if self.store is not None and self._thread.is_alive():
+            with suppress(ExecutorError, FutureTimeout):
+                self._submit(use).result(wait_s)
 
     async def work(self, job: Callable[[], T]) -> T:
         """Run a plain function on another thread: sorting and filtering of long lists."""

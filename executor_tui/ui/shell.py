@@ -1,7 +1,7 @@
 """The console's machinery: the store's link, what comes from it, what is said and done, and how it all ends. Moving about is `app`'s."""
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -15,11 +15,12 @@ from textual.theme import BUILTIN_THEMES
 from executor_tui.config.places import Places
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import ExecutorError
-from executor_tui.ui import clipboard, crash, themes
+from executor_tui.ui import clipboard, crash, lastscreen, themes
 from executor_tui.ui.attendance import SEEN_EVERY_S, Attendance, Identity
 from executor_tui.ui.data.chrome import Chrome
 from executor_tui.ui.keeper import BEAT_S, ChromeKeeper
-from executor_tui.ui.keys import CHANGING, load_keymap
+from executor_tui.ui.keys import CHANGING, ONLY_OPENS, load_keymap
+from executor_tui.ui.lastscreen import LastScreen
 from executor_tui.ui.link import StoreLink
 from executor_tui.ui.memory import Memory
 from executor_tui.ui.messages import ChromeLoaded, SettingsChanged, StoreFailed, StoreOpened, TopicsChanged
@@ -31,6 +32,7 @@ from executor_tui.ui.typeahead import KeyFence, TypeAhead
 from executor_tui.ui.workers import WorkFailed, start
 
 SAID_FOR_S = 6.0
+KEEP_EVERY_S = 60.0
 QUIET_S = 2.0
 """An approval opens by itself only when no key was pressed for this long."""
 
@@ -90,7 +92,12 @@ class Shell(App[int], inherit_bindings=False):
         self.store_problem: ExecutorError | None = None
         self.problems: dict[str, str] = {}
         self.keymap: dict[str, str] = {}
+        self._kept_lines: list[str] = []
         self.leaving = False
+        self.live = False
+        """Whether the present is on the screen: the first screen's data and what surrounds it have been read, or could not be."""
+        self.drawing: Callable[[], object] = lambda: None
+        """Called once the terminal is the console's."""
         self.last_key_s = clock.monotonic_s()
         self._error: BaseException | None = None
         self._keys = TypeAhead(self, super().on_event)
@@ -115,6 +122,7 @@ class Shell(App[int], inherit_bindings=False):
     # -- coming and going -------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
+        self.drawing()
         self.set_class(self.no_color, "-no-color")
         keymap = load_keymap(self.places.config_dir / "keymap.json")
         self.problems |= {f"keymap.json {i}": problem for i, problem in enumerate(keymap.problems)}
@@ -123,6 +131,7 @@ class Shell(App[int], inherit_bindings=False):
         self.call_after_refresh(self.link.start)
         self.set_interval(BEAT_S, self._beat)
         self.set_interval(SEEN_EVERY_S, self.be_seen)
+        self.set_interval(KEEP_EVERY_S, self._keep_now_and_then)
 
     def _beat(self) -> None:
         if self.link.open:
@@ -148,6 +157,7 @@ class Shell(App[int], inherit_bindings=False):
         self.store_problem, self.chrome = message.error, None
         self._each_screen(lambda screen: screen.failed(message.error))
         self._each_screen(lambda screen: screen.frame())
+        self.come_alive()
 
     @on(TopicsChanged)
     def _topics_changed(self, message: TopicsChanged) -> None:
@@ -175,6 +185,7 @@ class Shell(App[int], inherit_bindings=False):
             self.node.look_after(self.chrome.lease is not None)
         self._each_screen(lambda screen: screen.frame())
         self.ring(before)
+        self.come_alive()
         self.chrome_changed()
 
     def chrome_changed(self) -> None:
@@ -203,15 +214,53 @@ class Shell(App[int], inherit_bindings=False):
 
     async def leave(self, stop_node: bool = False) -> None:
         """Detach, stop the node if asked to, and end."""
+        if self.leaving:
+            return
         self.leaving = True
-        self.memory.looked[self.current_mode] = self.clock.now()
-        self.memory.save()
+        self.remember()
         await self.attendance.leave()
         if stop_node and self.node is not None:
             self.say(Cell("◆ stopping the node …", "info"))
             await self.link.work(self.node.stop)
         self.link.stop()
         self.exit(0)
+
+    def remember(self) -> None:
+        """Keep what the next console begins with: when each screen was looked at, and what this one shows."""
+        if self.live:
+            self.memory.looked[self.current_mode] = self.clock.now()
+            self.memory.save()
+            self._keep(self._last_screen())
+
+    def _last_screen(self) -> LastScreen | None:
+        """What stands here now, when that is a whole screen of the present."""
+        screens = [s for s in self.screen_stack if isinstance(s, ConsoleScreen)]
+        root = screens[0] if len(screens) == 1 else None
+        if root is None or not self.live or self.at is not None or root.has_class("-too-small"):
+            return None
+        return LastScreen(self.current_mode, self.clock.now().isoformat(timespec="seconds"), root.size.width, root.picture())
+
+    def _keep(self, screen: LastScreen | None) -> None:
+        if screen is not None and screen.lines != self._kept_lines:
+            self._kept_lines = screen.lines
+            lastscreen.write(str(self.places.state_dir), screen)
+
+    def _keep_now_and_then(self) -> None:
+        """For the console that is killed: on another thread, as the disk may be slow."""
+        screen = self._last_screen()
+        start(self, lambda: self.link.work(partial(self._keep, screen)), "keep", exclusive=True)
+
+    def part(self) -> None:
+        """The end, whichever way it came: nobody is left standing as attached."""
+        self.attendance.part()
+        self.link.stop()
+
+    def come_alive(self) -> None:
+        """The present is on the screen, or will not come: what was typed before is taken up now."""
+        reading = self.store_problem is None and (self.chrome is None or self.screen.has_class("-loading"))
+        if not self.live and not reading:
+            self.live = True
+            self.call_after_refresh(self._keys.release)
 
     def choose_theme(self, name: str) -> None:
         """Change the colours, and remember it: what an operator chose goes before what is configured."""
@@ -317,6 +366,14 @@ class Shell(App[int], inherit_bindings=False):
         """Whether the screen in front takes input that arrived at a moment; an approval does not before it has been seen."""
         screen = self.screen if self.screen_stack else None
         return screen.hears(event, arrived_s) if isinstance(screen, Listener) else True
+
+    def changes_something(self, event: events.Event) -> bool:
+        """Whether a key, pressed here and now, would change more than what is shown."""
+        if not isinstance(event, events.Key) or (self.focused and self.focused.check_consume_key(event.key, event.character)):
+            return False
+        active = self.screen.active_bindings.get(event.key)
+        action = active.binding.action.split("(")[0].split(".")[-1] if active is not None else ""
+        return action in CHANGING - ONLY_OPENS
 
     def _handle_exception(self, error: Exception) -> None:
         self._error = error

@@ -173,8 +173,8 @@ async def test_a_file_that_cannot_be_kept_is_not_touched(places: Places) -> None
 
 async def test_these_commands_load_nothing_heavy_to_show_their_help(places: Places) -> None:
     program = (
-        "import sys, click.testing; from executor_tui.cli import main; "
-        "[click.testing.CliRunner().invoke(main.executor, [c, '--help']) for c in ('ask', 'tokens', 'gateway', 'attach')]; "
+        "import sys, click.testing; from executor_tui.cli import group; "
+        "[click.testing.CliRunner().invoke(group.executor, [c, '--help']) for c in ('ask', 'tokens', 'gateway', 'attach')]; "
         "print([m for m in ('aiohttp', 'litellm', 'sqlalchemy', 'textual', 'dbos', 'httpx') if m in sys.modules])"
     )
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)

@@ -19,10 +19,13 @@ from executor_tui.ui.keys import CHANGING, bind
 from executor_tui.ui.messages import DataFailed, DataLoaded
 from executor_tui.ui.screens import bars
 from executor_tui.ui.states import Cell
+from executor_tui.ui.text import fit
+from executor_tui.ui.text import width as text_width
 from executor_tui.ui.widgets.bars import AttentionBar, CrumbBar, KeyBar, TabBar
 from executor_tui.ui.widgets.columns import parse_query
 from executor_tui.ui.widgets.notice import Notice
 from executor_tui.ui.widgets.rows import Rows
+from executor_tui.ui.widgets.toned import Toned
 from executor_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -226,6 +229,7 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
 
     def _finish(self, took_s: float) -> None:
         self._loading = False
+        self.console.come_alive()
         self._due = self.set_timer(max(self.GAP_S, 3 * took_s), self._rested)
 
     def _rested(self) -> None:
@@ -317,6 +321,17 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
 
     def answered(self, purpose: str, text: str) -> None:
         """Words the screen asked for came."""
+
+    def picture(self) -> list[str]:
+        """The screen as lines of plain text, from top to bottom."""
+        width, height = self.size
+        lines = [""] * height
+        for widget in self.query(Toned):
+            region = widget.region
+            for y in range(region.height if widget.is_on_screen else 0):
+                if 0 <= region.y + y < height:
+                    lines[region.y + y] = fit(lines[region.y + y], region.x) + widget.text_at(y)
+        return [line if text_width(line) <= width else fit(line, width) for line in lines]
 
     def shown_text(self) -> str:
         """What is shown, as plain text, for saving."""

@@ -235,6 +235,12 @@ class Rows(Toned, Generic[T], can_focus=True):
             at = x + Strip([Segment(text)]).cell_length
         return Strip(segments).adjust_cell_length(self.size.width, self.tone("plain", *over))
 
+    def text_at(self, y: int) -> str:
+        line = ""
+        for x, text, _ in self._line(y).cells:
+            line = fit(line, x) + text
+        return line
+
     def notify_style_update(self) -> None:
         self._drawn.clear()
         super().notify_style_update()

@@ -29,6 +29,10 @@ class Toned(Widget):
             self._tone_styles[key] = style
         return style
 
+    def text_at(self, y: int) -> str:
+        """A line as plain text."""
+        return self.render_line(y).text
+
     def notify_style_update(self) -> None:
         self._tone_styles.clear()
         super().notify_style_update()
