@@ -61,7 +61,7 @@ class Node:
         await self.store.nodes.put(row)
         await self.store.events.add(Event("node.started", f"node {self.id} started on {row.host} (process {row.pid})"))
         self.pipeline = Pipeline(self.store, self.places, self.config, self.clock, self.id, self.model_access)
-        self.changes = ChangeHost(self.store, self.places, self._settings, self.id, wanted=self._leads)
+        self.changes = ChangeHost(self.store, self.places, self._settings, self.id, wanted=self._leads, model_access=self.model_access)
         # Both kinds of work must find their way before DBOS comes up: it puts unfinished workflows back to work at once.
         change_workflow.use(self.changes.engine)
         await self.pipeline.launch()

@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,11 +16,14 @@ from executor_tui.domain.change import Change, ChangeStatus
 if TYPE_CHECKING:
     from executor_tui.agents.device import Device, Json
     from executor_tui.config.load import Config
+    from executor_tui.core.changes.runtime import ModelAccess
     from executor_tui.domain.approval import Approval
+    from executor_tui.domain.event import Event
     from executor_tui.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+_TOLD = ("change.progress", "change.proposed", "change.planned")
 _EXIT = {ChangeStatus.DONE: 0, ChangeStatus.NOTHING_TO_DO: 0, ChangeStatus.ROLLED_BACK: 1, ChangeStatus.FAILED: 1, ChangeStatus.REFUSED: 3}
 
 
@@ -54,12 +57,16 @@ def asking(function: F) -> F:
 def with_device(cli: Cli, kind: str, named: str, work: "Callable[[Device, Store, Config], Awaitable[T]]") -> T:
     """Run `work` with the device of this kind. Raises ConfigError when there is none, or several and none is named."""
     from executor_tui.agents.devices import entry_of_kind, open_device
+    from executor_tui.agents.links import drop_links
 
     config = cli.config()
 
     async def run(store: "Store") -> T:
         entry = entry_of_kind(config, kind, named)
-        return await work(await open_device(entry.id, store, config, cli.places), store, config)
+        try:
+            return await work(await open_device(entry.id, store, config, cli.places), store, config)
+        finally:
+            drop_links()
 
     return cli.run(run)
 
@@ -67,7 +74,7 @@ def with_device(cli: Cli, kind: str, named: str, work: "Callable[[Device, Store,
 def change(cli: Cli, kind: str, operations: "Sequence[Json]", how: How) -> None:
     """Ask for a change and see it through; or with --plan only show it. Ends with the exit code of what became of it."""
     if how.plan_only:
-        plan = with_device(cli, kind, how.device, lambda device, store, config: _dry(cli, device, store, config, operations))
+        plan = with_device(cli, kind, how.device, lambda device, store, config: plan_of(device, operations))
         cli.emit({"plan": plan}, lambda: plan_text(plan))
         return
 
@@ -83,7 +90,7 @@ def change(cli: Cli, kind: str, operations: "Sequence[Json]", how: How) -> None:
     report(cli, ended)
 
 
-async def _dry(cli: Cli, device: "Device", store: "Store", config: "Config", operations: "Sequence[Json]") -> "Json":
+async def plan_of(device: "Device", operations: "Sequence[Json]") -> "Json":
     """The plan as JSON. Nothing is changed; what a real one would decide once (ids, keys) is decided for show."""
     from executor_tui.agents.device import plan_to_json
     from executor_tui.core.changes.risk import risk_of
@@ -142,7 +149,10 @@ async def _somebody_working(cli: Cli, store: "Store", config: "Config") -> Async
     from executor_tui.core.identity import node_id
 
     cli.note("no node runs; working on it in this process")
-    async with ChangeHost(store, cli.places, lambda: config, f"{node_id(cli.places.state_dir)}-command") as host:
+    name = f"{node_id(cli.places.state_dir)}-command"
+    async with AsyncExitStack() as stack:
+        access = await stack.enter_async_context(model_at_hand(cli, store))
+        host = await stack.enter_async_context(ChangeHost(store, cli.places, lambda: config, name, model_access=access))
         running = asyncio.create_task(host.run(), name="changes")
         try:
             yield
@@ -150,6 +160,20 @@ async def _somebody_working(cli: Cli, store: "Store", config: "Config") -> Async
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def model_at_hand(cli: Cli, store: "Store") -> "AsyncIterator[ModelAccess]":
+    """The way to a model, for a request in words: a gateway is reached, or started, only when it is asked for."""
+    from executor_tui.cli.door import open_door
+
+    async with AsyncExitStack() as stack:
+
+        async def access(agent_id: str, project_id: str) -> tuple[str, str]:
+            door = await stack.enter_async_context(open_door(cli, store, "words", agent_id))
+            return f"{door.url}/v1", door.secret
+
+        yield access
 
 
 async def led(store: "Store") -> bool:
@@ -165,8 +189,8 @@ async def _follow(cli: Cli, store: "Store", made: Change, how: How) -> Change:
         async for _ in feed:
             for event in await store.events.after(max(0, seq)):
                 seq = event.seq
-                if event.subject_id == made.id and event.kind in ("change.progress", "change.planned"):
-                    cli.note(_printable(event.message))
+                if event.subject_id == made.id and event.kind in _TOLD:
+                    _tell(cli, event, how)
             seen = await store.changes.get(made.id)
             if seen.status.final:
                 return seen
@@ -175,6 +199,13 @@ async def _follow(cli: Cli, store: "Store", made: Change, how: How) -> Change:
                 if not await _answered(cli, store, seen, how):
                     return seen
     raise AssertionError("unreachable: the feed does not end by itself")
+
+
+def _tell(cli: Cli, event: "Event", how: How) -> None:
+    cli.note(_printable(event.message))
+    warnings = event.data.get("warnings") if event.data.get("risk") != "destructive" else None
+    for line in warnings if isinstance(warnings, list) else ():
+        cli.note(_printable(f"warning: {line}"))
 
 
 async def _answered(cli: Cli, store: "Store", seen: Change, how: How) -> bool:

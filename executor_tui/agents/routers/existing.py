@@ -23,9 +23,11 @@ _PARTS: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def found_by_name(kind: str, row: Row, name: str) -> bool:
-    """Whether a person who says this name means this row: its name, address, target or whole comment."""
+    """Whether a person who says this name means this row: its name, address, `LIST ADDRESS`, target or whole comment."""
     if name in (row.get("name"), row.get("comment")):
         return True
+    if "list" in row and name.startswith(row["list"] + " "):
+        name = name.removeprefix(row["list"] + " ")
     matcher = {"address": "address", "address6": "address", "queue": "target", "ip": "address"}.get(kind)
     return bool(matcher) and same(MENUS[kind], str(matcher), row.get(str(matcher)), name)
 

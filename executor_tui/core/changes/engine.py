@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from executor_tui.agents.device import Device, Json, Plan, plan_to_json
 from executor_tui.core.alerts import raise_alert
-from executor_tui.core.changes import receipts
+from executor_tui.core.changes import receipts, words
 from executor_tui.core.changes.outcome import Outcome
 from executor_tui.core.changes.policy import FROZEN_TEXT, Ruling, ruling
 from executor_tui.core.changes.risk import risk_of
@@ -63,6 +63,7 @@ class Engine:
             return Planned(outcome=Outcome(change.status, change.detail))
         try:
             device = await self.runtime.open_device(change.device)
+            change = await words.proposed(self.runtime, change, device)
             change = await self._resolved(change, device)
             plan = await device.plan(change.operations, change_id, done_calls(change))
         except StoreError:
@@ -99,7 +100,7 @@ class Engine:
         assert isinstance(calls, list)
         event = Event(
             "change.planned", f"change {change.id} on {change.device}: {plan.summary}", Level.INFO, change.device, change.project_id,
-            change.id, {"risk": str(risk), "calls": len(calls), "plan_hash": plan.hash},
+            change.id, {"risk": str(risk), "calls": len(calls), "plan_hash": plan.hash, "warnings": list(plan.warnings)},
         )  # fmt: skip
         await self._store.changes.update(
             change.id, event, plan=tuple(calls), diff=plan.diff, plan_hash=plan.hash, risk=risk, targets=plan.targets,
@@ -123,7 +124,7 @@ class Engine:
             if change.status is ChangeStatus.APPLYING:
                 return Consent(by=str(change.journal.get("consented_by") or ""))
             decided = ruling(self.runtime.config().executor.approvals, risk, self.runtime.clock.now())
-            if decided.ruling is Ruling.GO:
+            if decided.ruling is Ruling.GO and not (words.by_model(change) and risk is not Risk.READ):
                 crash_point("change.consented")
                 return Consent(by=decided.by)
             if decided.ruling is Ruling.FROZEN:

@@ -18,7 +18,7 @@ from executor_tui.core import durable
 from executor_tui.core.changes import workflow
 from executor_tui.core.changes.engine import Engine
 from executor_tui.core.changes.outcome import Outcome
-from executor_tui.core.changes.runtime import Runtime
+from executor_tui.core.changes.runtime import ModelAccess, Runtime
 from executor_tui.core.election import Election
 from executor_tui.domain.change import Change, ChangeStatus
 from executor_tui.domain.crash import crash_point
@@ -38,17 +38,18 @@ class ChangeHost:
     """Use `async with`, and keep `run()` going for as long as changes are to be worked on.
 
     `executor_id` is stable for this process's role: by it DBOS finds again what this process left unfinished. `wanted` says whether to
-    stand for the right at all; a node does while it leads.
+    stand for the right at all; a node does while it leads. `model_access` is the way to a model, for requests in words.
     """
 
     def __init__(
-        self, store: Store, places: Places, config: Callable[[], Config], executor_id: str, wanted: Callable[[], bool] = lambda: True
-    ) -> None:
+        self, store: Store, places: Places, config: Callable[[], Config], executor_id: str, wanted: Callable[[], bool] = lambda: True,
+        model_access: ModelAccess | None = None,
+    ) -> None:  # fmt: skip
         self._store, self._places, self._config, self._executor_id = store, places, config, executor_id
         self._wanted, self._clock = wanted, store.clock
         clock = store.clock
         self._election = Election(store.leases, clock, executor_id, TTL_S, LEASE)
-        self.runtime = Runtime(store, places, clock, config, self._device, lambda: self._election.lease)
+        self.runtime = Runtime(store, places, clock, config, self._device, lambda: self._election.lease, model_access)
         self.engine = Engine(self.runtime)
         self._begun: set[str] = set()
 

@@ -18,6 +18,8 @@ from executor_tui.store.store import Store
 
 OpenDevice = Callable[[str], Awaitable[Device]]
 """The device of an agent, by the agent's id. Raises ConfigError."""
+ModelAccess = Callable[[str, str], Awaitable[tuple[str, str]]]
+"""(agent id, project id) → (base URL with /v1, secret) of the gateway. The secret lives in memory only."""
 PATIENCE_S = 5.0
 """The longest wait for news before looking again, in case some went missing."""
 
@@ -32,6 +34,7 @@ class Runtime:
     config: Callable[[], Config]
     open_device: OpenDevice
     lease: Callable[[], Lease | None]
+    model_access: ModelAccess | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
     _secrets: asyncio.Lock = field(default_factory=asyncio.Lock)
