@@ -12,7 +12,7 @@ _BLOCK = '```executor\n{"test_command": "python3 -m unittest discover -s tests",
 class Architect(ProjectAgent):
     role = Role.ARCHITECT
     title = "Architect"
-    rights = Rights(("read", "search", "list", "write", "edit", "read_skill", "escalate", "finish"), ("docs/design.md",))
+    rights = Rights(("read", "search", "list", "write", "edit", "read_skill", "escalate", "deep_search", "finish"), ("docs/design.md",))
     max_turns = 14
     wants = (PRD,)
     artefact = DESIGN

@@ -42,7 +42,12 @@ class Pings:
             answer = await module.ping_device(agent, entry, self._store, self._config, self._places)
             assert isinstance(answer, Ping)
             return answer
-        return await self._ping_gateway(agent)
+        answer = await self._ping_gateway(agent)
+        if agent.role is Role.DEEP_SEARCH:
+            from executor_tui.agents.deep_search import ping_search
+
+            return await ping_search(agent, answer, self._store, self._config)
+        return answer
 
     async def _ping_gateway(self, agent: Agent) -> Ping:
         url = await gateway_url(self._store)

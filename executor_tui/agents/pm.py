@@ -13,7 +13,7 @@ _CRITERION = re.compile(r"^\s*(?:[-*+]\s*)?\**(?:AC[-\s]?)?\d+\**\s*[.):]|^\s*(?
 class Pm(ProjectAgent):
     role = Role.PM
     title = "PM"
-    rights = Rights(("read", "search", "list", "write", "edit", "read_skill", "finish"), ("docs/prd.md",))
+    rights = Rights(("read", "search", "list", "write", "edit", "read_skill", "deep_search", "finish"), ("docs/prd.md",))
     max_turns = 12
     artefact = PRD
     mandate = (

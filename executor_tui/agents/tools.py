@@ -1,6 +1,7 @@
 """The tools an agent may call: their arguments as types, their schemas for the model, and reading what the model sent.
 
-A mistake comes back to the model as one clear line. No tool reaches the network, leaves the workspace or approves anything.
+A mistake comes back to the model as one clear line. No tool leaves the workspace or approves anything, and none reaches the network but
+`deep_search`, whose question goes to a model that searches and whose answer comes back as data.
 """
 
 import json
@@ -87,6 +88,18 @@ class Escalate(Arguments):
     """What the decision is and why it is worth the price; the person who decides reads this."""
 
 
+class DeepSearch(Arguments):
+    tool = "deep_search"
+    about = (
+        "Ask the web one question that the work depends on and that you cannot know for sure: a current version, a limit of a"
+        " service, a standard. You get an answer with numbered sources, as data. It costs money: ask rarely, and record what you"
+        " rely on with its source."
+    )
+    question: str = Field(min_length=3, max_length=2_000)
+    """One question, complete in itself; nothing private belongs in it."""
+    depth: str = Field(default="quick", pattern="^(quick|thorough)$")
+
+
 class Finish(Arguments):
     tool = "finish"
     about = "Say that your part is complete. What you wrote is then checked."
@@ -95,7 +108,7 @@ class Finish(Arguments):
 
 
 TOOLS: dict[str, type[Arguments]] = {
-    cls.tool: cls for cls in (Read, Write, Edit, Search, ListFiles, Run, ReadSkill, Escalate, Finish)
+    cls.tool: cls for cls in (Read, Write, Edit, Search, ListFiles, Run, ReadSkill, Escalate, DeepSearch, Finish)
 }  # fmt: skip
 
 
@@ -186,5 +199,6 @@ def told(name: str, arguments: str) -> str:
     except (ValueError, RecursionError):
         return one_line(name, 40)
     value = value if isinstance(value, dict) else {}
-    what = next((value[key] for key in ("path", "command", "pattern", "name", "tier", "summary") if isinstance(value.get(key), str)), "")
+    names = ("path", "command", "pattern", "name", "tier", "question", "summary")
+    what = next((value[key] for key in names if isinstance(value.get(key), str)), "")
     return one_line(f"{name} {what}".strip(), 80)

@@ -9,7 +9,7 @@ from executor_tui.agents.base import AgentContext, ProjectAgent
 from executor_tui.agents.client import ContextTooLongError, Message, ModelClient, ModelRequest
 from executor_tui.agents.context import ROOMS, Room, fitted
 from executor_tui.agents.talk import Acted, Done, Talk, Thought
-from executor_tui.agents.toolbox import ReadSkill, Toolbox
+from executor_tui.agents.toolbox import ReadSkill, Research, Toolbox, offered
 from executor_tui.workspaces.base import OnOutput, RunLimits, Workspace
 
 SystemPrompt = Callable[[int | None], str]
@@ -29,6 +29,8 @@ class Surroundings:
     read_skill: ReadSkill
     limits: RunLimits = field(default_factory=RunLimits)
     on_output: OnOutput | None = None
+    research: Research | None = None
+    """Deep search, where something can search; None takes the tool away."""
 
 
 def mark_for(step_id: str) -> str:
@@ -38,7 +40,7 @@ def mark_for(step_id: str) -> str:
 
 async def think(around: Surroundings, talk: Talk, client: ModelClient, model: str, step_id: str) -> Thought:
     """Ask the model for the next turn, in smaller and smaller room when it does not fit. Raises what `ModelClient.complete` raises."""
-    allowed = around.agent.rights.tools
+    allowed = offered(around.agent.rights, around.research is not None)
     schemas = [tools.schema_of(name) for name in allowed]
     for number in range(talk.room, len(ROOMS)):
         messages = messages_for(around, talk, number, step_id)
@@ -66,7 +68,8 @@ async def act(around: Surroundings, talk: Talk, thought: Thought, step_id: str) 
     if not thought.calls:
         return await _act_on_words(around, talk, thought)
     toolbox = Toolbox(
-        around.workspace, around.agent.rights, mark_for(step_id), around.read_skill, around.limits, around.on_output
+        around.workspace, around.agent.rights, mark_for(step_id), around.read_skill, around.limits, around.on_output,
+        around.research,
     )  # fmt: skip
     results = []
     for call in thought.calls:

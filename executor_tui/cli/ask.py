@@ -58,7 +58,7 @@ def command(cli: Cli, prompt: str, model: str | None, complexity: str | None, st
         from executor_tui.cli.door import open_door
 
         async with open_door(cli, store, "ask") as door:
-            teller = asyncio.create_task(_tell_of_approvals(cli, store))
+            teller = asyncio.create_task(tell_of_approvals(cli, store))
             try:
                 return await _ask(cli, door.url, {**headers, "authorization": f"Bearer {door.secret}"}, body)
             finally:
@@ -132,7 +132,7 @@ def _print_piece(cli: Cli, piece: str) -> None:
         sys.stdout.flush()
 
 
-async def _tell_of_approvals(cli: Cli, store: "Store") -> None:
+async def tell_of_approvals(cli: Cli, store: "Store") -> None:
     """Say what a call that does not answer is waiting for."""
     told: set[str] = set()
     while True:

@@ -21,13 +21,13 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(cli: Cli, store: "Store", purpose: str) -> AsyncIterator[Door]:
-    """A gateway and a virtual key of this command's own, revoked afterwards."""
+async def open_door(cli: Cli, store: "Store", purpose: str, agent_id: str = "") -> AsyncIterator[Door]:
+    """A gateway and a virtual key of this command's own, for itself or on an agent's account, revoked afterwards."""
     from executor_tui.core import virtual_keys
     from executor_tui.domain.clock import SystemClock
     from executor_tui.domain.ids import new_id
 
-    key, secret = await virtual_keys.issue(store, SystemClock(), new_id(purpose))
+    key, secret = await virtual_keys.issue(store, SystemClock(), new_id(purpose), agent_id=agent_id)
     try:
         url = await running_url(store)
         if url:

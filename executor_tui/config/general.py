@@ -54,6 +54,8 @@ class ProjectSettings(Settings):
     coder_turns: int = Field(default=40, ge=1, le=500)
     """Model turns of the Coder in one round."""
     where: Literal["local", "lxc"] = "local"
+    search_budget_usd: float = Field(default=0.25, ge=0)
+    """What the PM and the Architect of one project may spend on deep searches; 0 takes the tool away."""
 
 
 class Budgets(Settings):

@@ -17,6 +17,7 @@ from executor_tui.agents.tools import one_line
 from executor_tui.agents.turn import Surroundings, act, think
 from executor_tui.core.pipeline import records, waits
 from executor_tui.core.pipeline.asking import ask
+from executor_tui.core.pipeline.looking import research_for
 from executor_tui.core.pipeline.parts import ProjectFailedError, number_in, text_in
 from executor_tui.core.pipeline.work import Work, message_for
 from executor_tui.domain.agent import Role
@@ -102,13 +103,14 @@ def _strings(value: object) -> Sequence[str]:
     return [str(v) for v in value] if isinstance(value, list | tuple) else []
 
 
-def _surroundings(work: Work, agent: ProjectAgent, context: AgentContext, workspace: Workspace) -> Surroundings:
+async def _surroundings(work: Work, agent: ProjectAgent, context: AgentContext, workspace: Workspace, step_id: str) -> Surroundings:
     skills = work.parts.skills
 
     def system(skill_tokens: int | None) -> str:
         return skills.generate_system_prompt(agent.role, skill_tokens)
 
-    return Surroundings(agent, context, workspace, system, skills.read_skill, work.parts.limits)
+    research = await research_for(work, agent, step_id)
+    return Surroundings(agent, context, workspace, system, skills.read_skill, work.parts.limits, research=research)
 
 
 # -- thinking ----------------------------------------------------------------------------------------------------------------------------
@@ -128,7 +130,7 @@ async def _think(work: Work, agent: ProjectAgent, context: AgentContext, talk: T
     stage, summary = records.stage_of(agent.role), f"asking {model}"
     step = Step(step_id, project.id, 0, stage, work.round, "turn", summary, StepStatus.RUNNING, member.id, model, prompt)
     await records.turn_begun(parts, step)
-    around = _surroundings(work, agent, context, await work.workspace())
+    around = await _surroundings(work, agent, context, await work.workspace(), step_id)
     try:
         thought = await think(around, talk, await _client(work, member.id), model, step_id)
     except NothingAvailableError as exc:
@@ -172,7 +174,7 @@ async def _act(work: Work, agent: ProjectAgent, context: AgentContext, talk: Tal
     earlier = await _done_before(work, thought, turn_id)
     if earlier is None:
         workspace = await work.clean_workspace()
-        acted = await act(_surroundings(work, agent, context, workspace), talk, thought, turn_id)
+        acted = await act(await _surroundings(work, agent, context, workspace, turn_id), talk, thought, turn_id)
         crash_point("pipeline.acted")
         await records.turn_acted(parts, turn_id, thought, acted, None)
         crash_point("pipeline.results_told")

@@ -63,9 +63,10 @@ def tool_call(call: ToolCall, index: int, reply_id: str) -> dict[str, Any]:
 
 
 def usage(tokens: Tokens) -> dict[str, Any]:
+    cost = {} if tokens.cost_usd is None else {"cost": {"total_cost": tokens.cost_usd}}
     return {
         "prompt_tokens": tokens.input, "completion_tokens": tokens.output, "total_tokens": tokens.input + tokens.output,
-        "prompt_tokens_details": {"cached_tokens": tokens.cached},
+        "prompt_tokens_details": {"cached_tokens": tokens.cached}, **cost,
     }  # fmt: skip
 
 

@@ -20,11 +20,12 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What the provider says was used; `cached` is part of `input`, as OpenAI counts it."""
+    """What the provider says was used; `cached` is part of `input`, as OpenAI counts it. `cost_usd` as Perplexity states it."""
 
     input: int
     output: int
     cached: int = 0
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
