@@ -23,6 +23,7 @@ class Attempt:
     key_id: str
     outcome: str
     duration_ms: float = 0.0
+    pool_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,4 +138,6 @@ def trail_text(trail: Sequence[Attempt]) -> str:
 
 def header_text(text: str, limit: int = 4_000) -> str:
     """Printable ASCII on one line."""
+    if text.isascii() and text.isprintable():
+        return text[:limit]
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:limit]

@@ -168,8 +168,7 @@ class Exchange:
                 self._account(served, "cancelled", usage, await served.cancel(usage))
             raise
         cost_usd = await self._settle(served, relay)
-        await response.write(f": x-executor-cost-usd {cost_usd:.8f}\n\n".encode())
-        await response.write_eof()
+        await response.write_eof(f": x-executor-cost-usd {cost_usd:.8f}\n\n".encode())
         return response
 
     async def _settle(self, served: Served[Answer], relay: Relay) -> float:

@@ -71,9 +71,11 @@ class Relay:
             for chunk in batch:
                 if chunk.usage is not None:
                     self._usage = chunk.usage
-                self._chars += said_chars(self._wire, chunk.data)
+                if chunk.last:
+                    self.complete = True
+                elif chunk.data:
+                    self._chars += said_chars(self._wire, chunk.data)
                 out.extend(self._writer.feed(chunk))
-                self.complete = self.complete or chunk.last
             if out:
                 yield b"".join(out)
         if not self.complete:
@@ -94,15 +96,19 @@ class Relay:
         await self._stream.aclose()
 
 
+_SAID = ("content", "reasoning_content", "reasoning")
+
+
 def said_chars(wire: Wire, data: Body) -> int:
     """How many characters of answer one event carries."""
     if wire == "chat":
         count = 0
         for choice in data.get("choices") or ():
-            delta = choice.get("delta") or {}
-            count += len(delta.get("content") or "") + len(delta.get("reasoning_content") or "")
-            for call in delta.get("tool_calls") or ():
-                count += len((call.get("function") or {}).get("arguments") or "")
+            for name, value in (choice.get("delta") or {}).items():
+                if value and name in _SAID:
+                    count += len(value) if isinstance(value, str) else 0
+                elif value and name == "tool_calls":
+                    count += sum(len((call.get("function") or {}).get("arguments") or "") for call in value)
         return count
     delta = data.get("delta")
     if isinstance(delta, str):

@@ -202,7 +202,7 @@ async def test_metrics_count_calls_tokens_fallbacks_and_limits_met(world: "World
     async with world.http.get(world.url + "/metrics") as response:
         text = await response.text()
     assert 'executor_calls_total{model="gpt-4o",outcome="ok",pool="openrouter/me",provider="openrouter"} 1.0' in text
-    assert 'executor_limits_met_total{model="gpt-4o",provider="openai"} 1.0' in text
+    assert 'executor_limits_met_total{model="gpt-4o",pool="openai/org",provider="openai"} 1.0' in text
     assert "executor_tokens_total" in text and "executor_latency_seconds_bucket" in text
 
 

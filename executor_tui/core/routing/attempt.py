@@ -189,7 +189,7 @@ class Attempts(Generic[T]):
 
     def _line(self, model: Model, found: Found, outcome: str, since_s: float) -> Attempt:
         duration_ms = (self._state.clock.monotonic_s() - since_s) * 1e3
-        return Attempt(model.id, found.route.provider, found.pick.key.id, outcome, duration_ms)
+        return Attempt(model.id, found.route.provider, found.pick.key.id, outcome, duration_ms, found.pick.pool_id)
 
     def _tell_fallback(self, grant: Grant) -> None:
         before = ", ".join(f"{a.model_id} at {a.provider}: {a.outcome.replace('_', ' ')}" for a in self.trail[:-1])

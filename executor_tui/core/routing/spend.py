@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
 
+from executor_tui.config.general import Budgets
 from executor_tui.core.routing.state import RouterState
 from executor_tui.domain.call import Call
 from executor_tui.hydra.blocked import Blocked
@@ -13,6 +14,7 @@ from executor_tui.hydra.windows import day_of
 from executor_tui.store.calls import Spend
 
 PROJECT_EVERY_S = 2.0
+CAPS_KEPT = 1_000
 _COLUMN = {"project": "project_id", "agent": "agent_id", "key": "key_id", "token": "token_id"}
 
 
@@ -22,6 +24,8 @@ class SpendKeeper:
     def __init__(self, state: RouterState) -> None:
         self._state = state
         self.book = BudgetBook()
+        self._caps: dict[tuple[object, ...], tuple[Cap, ...]] = {}
+        self._caps_for: tuple[Budgets, str] | None = None
         self._project_usd: dict[str, tuple[float | None, float]] = {}
         self._keys_of_day = ""
 
@@ -30,19 +34,31 @@ class SpendKeeper:
         now = self._state.clock.now()
         await self._prepare_keys(now)
         project_usd = await self._budget_of(request.project_id) if request.project_id else None
-        caps = caps_of(request, self._state.config.executor.budgets, project_usd, now)
+        caps = self._caps_of(request, project_usd, now)
         for cap in caps:
             if not self.book.known(cap.scope):
                 spend = await self._read(cap.scope)
                 self.book.load(cap.scope, spend.cost_usd, spend.calls)
         return caps
 
+    def _caps_of(self, request: RouteRequest, project_usd: float | None, now: datetime) -> tuple[Cap, ...]:
+        """The caps, made once for all requests of the same agent, project and virtual key on one day."""
+        budgets, token, day = self._state.config.executor.budgets, request.token, day_name(now)
+        if self._caps_for is None or self._caps_for[0] is not budgets or self._caps_for[1] != day or len(self._caps) >= CAPS_KEPT:
+            self._caps, self._caps_for = {}, (budgets, day)
+            self.book.forget_days_before(day)
+        own = (token.id, token.name, token.budget_usd, token.max_requests) if token is not None else None
+        asked = (request.project_id, request.agent_id, own, project_usd)
+        found = self._caps.get(asked)
+        if found is None:
+            found = self._caps[asked] = caps_of(request, budgets, project_usd, now)
+        return found
+
     async def _prepare_keys(self, now: datetime) -> None:
         """Once a day, what each key has spent today: whether a key may be used is asked where nothing may be waited for."""
         day = day_name(now)
         if self._keys_of_day == day or key_cap("", self._state.config.executor.budgets, now) is None:
             return
-        self.book.forget_days_before(day)
         for key_id, spend in (await self._state.store.calls.spend_by("key_id", since=_midnight(day))).items():
             self.book.load(Scope("key", key_id, day), spend.cost_usd, spend.calls)
         self._keys_of_day = day

@@ -6,7 +6,7 @@ It reports failures as raw facts and leaves their meaning to `hydra.failures`.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Body = dict[str, Any]
 """A JSON object on the wire. `Any` because it is passed through: unknown fields belong to the client and the provider, not to us."""
@@ -58,8 +58,7 @@ class ProviderReply:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """One event of a stream: `data` is the JSON payload, `event` the SSE event name if any.
 
     `raw` is what a client of the same wire is sent, with its blank line; empty for an event the client did not ask for. `usage` is what the

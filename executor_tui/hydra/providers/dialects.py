@@ -4,14 +4,13 @@ Chat Completions and Responses: platform.openai.com/docs/api-reference; Messages
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 from executor_tui.hydra.providers.base import Body, Usage, Wire
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What one event means. `content`: from here on there is no switching; `end`: the answer is complete; `last`: nothing follows."""
 
     content: bool = False
@@ -20,6 +19,10 @@ class Seen:
     error: bool = False
     hidden: bool = False
     usage: Usage | None = None
+
+
+NOTHING, CONTENT, ERROR = Seen(), Seen(content=True), Seen(error=True)
+"""The usual ones, made once."""
 
 
 class Reader(Protocol):
@@ -56,11 +59,6 @@ MAX_COST_USD = 1_000.0
 def number(value: object) -> int:
     """A count of tokens; whatever is not one counts as none."""
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12 else 0
-
-
-def error_of(data: Body) -> object:
-    """The error an OpenAI-shaped JSON carries, if any; some providers send `"error": null` with every chunk."""
-    return data.get("error")
 
 
 def status_of(data: Body) -> int:
@@ -104,8 +102,8 @@ class _ChatReader:
         self._asked = asked_for_usage
 
     def look(self, name: str, data: Body) -> Seen:
-        if name == "error" or error_of(data):
-            return Seen(error=True)
+        if name == "error" or data.get("error"):
+            return ERROR
         counted = data.get("usage")
         usage = chat_usage(counted) if counted else None
         choices = data["choices"]
@@ -116,9 +114,14 @@ class _ChatReader:
             if choice.get("finish_reason"):
                 content = end = True
             elif not content:
-                delta = choice.get("delta") or choice.get("message") or {}
-                content = any(value for field, value in delta.items() if field != "role")
+                content = _says_something(choice.get("delta") or choice.get("message") or {})
+        if usage is None and not end:
+            return CONTENT if content else NOTHING
         return Seen(content=content, end=end, usage=usage)
+
+
+def _says_something(delta: Mapping[str, object]) -> bool:
+    return any(value and field != "role" for field, value in delta.items())
 
 
 def chat_usage(counted: object) -> Usage:
@@ -135,8 +138,9 @@ def chat_usage(counted: object) -> Usage:
 def stated_cost_usd(cost: object) -> float | None:
     """What the provider says the call cost: Perplexity's `cost.total_cost`, OpenRouter's `cost`; None where it is no sum of money."""
     value = cost.get("total_cost") if isinstance(cost, Mapping) else cost
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 < value < MAX_COST_USD else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if 0 < value < MAX_COST_USD else None
 
 
 class ResponsesDialect:
@@ -159,11 +163,11 @@ class ResponsesDialect:
 class _ResponsesReader:
     def look(self, name: str, data: Body) -> Seen:
         kind = str(data.get("type") or name)
-        if kind in ("error", "response.failed") or (error_of(data) and "response" not in data):
-            return Seen(error=True)
+        if kind in ("error", "response.failed") or (data.get("error") and "response" not in data):
+            return ERROR
         if kind in ("response.completed", "response.incomplete"):
             return Seen(content=True, end=True, last=True, usage=responses_usage(data["response"].get("usage")))
-        return Seen(content=kind not in ("response.created", "response.in_progress", "response.queued", "ping"))
+        return NOTHING if kind in ("response.created", "response.in_progress", "response.queued", "ping") else CONTENT
 
 
 def responses_usage(counted: object) -> Usage:
@@ -200,8 +204,8 @@ class _MessagesReader:
 
     def look(self, name: str, data: Body) -> Seen:
         kind = str(data.get("type") or name)
-        if kind == "error" or error_of(data):
-            return Seen(error=True)
+        if kind == "error" or data.get("error"):
+            return ERROR
         if kind == "message_start":
             self._usage = messages_usage(data["message"].get("usage"))
             return Seen(usage=self._usage)
@@ -209,7 +213,7 @@ class _MessagesReader:
             return Seen(content=True, end=bool(data["delta"].get("stop_reason")), usage=self._delta(data.get("usage")))
         if kind == "message_stop":
             return Seen(content=True, end=True, last=True)
-        return Seen(content=kind not in ("ping", "content_block_start"))
+        return NOTHING if kind in ("ping", "content_block_start") else CONTENT
 
     def _delta(self, counted: object) -> Usage | None:
         if not isinstance(counted, Mapping):

@@ -125,13 +125,22 @@ def _words(exc: Exception) -> str:
     return type(exc).__name__
 
 
+async def read_some(response: aiohttp.ClientResponse, limit_s: float | None) -> bytes:
+    """What comes next; nothing at the end. Raises TimeoutError after `limit_s`, a limit set up only when there is something to wait for."""
+    content = response.content
+    data = content.read_nowait()
+    if data or content.at_eof():
+        return data
+    async with asyncio.timeout(limit_s):
+        return await content.readany()
+
+
 async def read_bounded(response: aiohttp.ClientResponse, limit: int, stall_s: float) -> bytes:
     """The body, up to `limit` bytes. Raises ValueError when it is larger, TimeoutError when it pauses longer than `stall_s`."""
     parts: list[bytes] = []
     size = 0
     while True:
-        async with asyncio.timeout(stall_s):
-            data = await response.content.readany()
+        data = await read_some(response, stall_s)
         if not data:
             return b"".join(parts)
         size += len(data)

@@ -164,7 +164,7 @@ class HttpStream:
             await self._not_a_stream()
         while not self._over:
             seen_content = False
-            for chunk, seen in await self._read():
+            for chunk, seen in await self._read(None):
                 self._held.append(chunk)
                 seen_content = seen_content or seen.content
             if seen_content or len(self._held) > MAX_HELD_EVENTS:
@@ -179,8 +179,7 @@ class HttpStream:
         while not self._over:
             left = self._deadline - loop.time()
             try:
-                async with asyncio.timeout(max(0.0, min(self._call.stall_s, left))):
-                    batch = await self._read()
+                batch = await self._read(max(0.0, min(self._call.stall_s, left)))
             except TimeoutError:
                 total = left < self._call.stall_s
                 detail = "the request's time is up" if total else f"the stream said nothing for {self._call.stall_s:g} s"
@@ -198,15 +197,18 @@ class HttpStream:
         self._over = True
         self._response.close()
 
-    async def _read(self) -> list[tuple[Chunk, Seen]]:
-        """The events of one read. Sets `_over` at the end. Raises ProviderFailure, after everything before the failure was handed out."""
+    async def _read(self, limit_s: float | None) -> list[tuple[Chunk, Seen]]:
+        """The events of one read. Sets `_over` at the end. Raises ProviderFailure, after everything before the failure was handed out;
+        TimeoutError after `limit_s` of silence."""
         if self._broken is not None:
             raise self._broken
         try:
-            data = await self._response.content.readany()
+            data = await http.read_some(self._response, limit_s)
             events = self._parser.feed(data) if data else self._parser.finish()
         except EventTooLargeError as exc:
             raise self._failure("malformed", str(exc)) from None
+        except TimeoutError:
+            raise
         except (aiohttp.ClientError, OSError) as exc:
             if not self._ended:
                 raise ProviderFailure(http.network_facts(self._provider, exc, self._call.secret)) from None
@@ -228,11 +230,11 @@ class HttpStream:
         return found
 
     def _look(self, event: SseEvent, *, cut: bool) -> tuple[Chunk, Seen]:
-        if event.data.strip() == DONE:
+        if event.data == DONE or event.data.strip() == DONE:
             self._ended = self._over = True
             return Chunk({}, raw=event.raw, last=True), Seen(content=True, end=True, last=True)
         try:
-            data: Body = json.loads(event.data)
+            data: Body = json.loads(event.data.decode())
             seen = self._reader.look(event.name, data)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             if self._ended:

@@ -4,7 +4,7 @@ Legal and seen in the wild: events split over reads, CR, LF or CRLF, comments, `
 last event without its blank line.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
@@ -13,8 +13,7 @@ class EventTooLargeError(Exception):
     """An event grew past the bound; whoever sends it is broken or hostile."""
 
 
-@dataclass(frozen=True, slots=True)
-class SseEvent:
+class SseEvent(NamedTuple):
     """One event with data. `raw` is what to send on to a client: the event alone, with LF and a blank line, comments left out."""
 
     data: bytes

@@ -1,0 +1,168 @@
+"""The gateway beside a bare aiohttp pass-through and litellm's proxy, each one process in front of the same upstream.
+
+Latency is what a side adds to asking the upstream directly, at one connection. CPU per call is the side's own process alone and depends
+least on what else the machine does. Executor runs with everything on: virtual key, budgets, limits, a durable row for every call.
+
+litellm's proxy runs from an environment of its own: `LITELLM_PROXY=/path/to/bin/litellm`. Without it that side is left out and said so.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from support import executor_side, load
+from support.process import cpu_s, memory_mb, started
+
+BODY = {"model": "bench", "messages": [{"role": "user", "content": "Say twenty words. " * 20}], "max_tokens": 100}
+
+
+@dataclass(slots=True)
+class Side:
+    """Something that answers Chat Completions."""
+
+    name: str
+    url: str
+    pid: int
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One row: seconds, calls a second, CPU milliseconds a call."""
+
+    p50_s: float
+    per_s: dict[int, float]
+    cpu_ms: float
+
+
+async def measure(side: Side, *, stream: bool, calls: int, connections: tuple[int, ...]) -> Measured:
+    """Warm up, then the latency at one connection and the throughput at each of `connections`."""
+    raw = load.request(side.url, json.dumps({**BODY, "stream": stream}).encode(), side.secret)
+    await load.run(side.url, raw, connections=4, calls=max(20, calls // 10))
+    one = await load.run(side.url, raw, connections=1, calls=max(20, calls // 3))
+    per_s: dict[int, float] = {1: one.per_s}
+    cpu, asked = 0.0, 0
+    for count in connections:
+        before = cpu_s(side.pid)
+        found = await load.run(side.url, raw, connections=count, calls=calls)
+        per_s[count] = found.per_s
+        if count > 1:
+            cpu, asked = cpu + cpu_s(side.pid) - before, asked + calls
+    return Measured(one.p50_s, per_s, cpu / max(1, asked) * 1e3)
+
+
+@contextlib.asynccontextmanager
+async def executor(upstream: str) -> AsyncIterator[Side]:
+    with tempfile.TemporaryDirectory() as folder:
+        secret = await executor_side.prepare(Path(folder), upstream)
+        words = ("-m", "executor_tui.gateway", "--config", f"{folder}/config", "--state", f"{folder}/state", "--port", "0", "--child")
+        async with started(*words) as (pid, line):
+            yield Side("Executor", json.loads(line)["gateway"]["url"] + "/v1", pid, secret)
+
+
+@contextlib.asynccontextmanager
+async def passthrough(upstream: str) -> AsyncIterator[Side]:
+    async with started("-m", "support.passthrough", upstream.removesuffix("/v1")) as (pid, line):
+        yield Side("bare aiohttp", f"http://127.0.0.1:{line}/v1", pid)
+
+
+@contextlib.asynccontextmanager
+async def litellm(program: str, upstream: str) -> AsyncIterator[Side]:
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        route = {
+            "model": "openai/bench",
+            "api_base": upstream,
+            "api_key": "sk-bench",
+            "input_cost_per_token": 1e-6,
+            "output_cost_per_token": 2e-6,
+        }
+        settings = {"model_list": [{"model_name": "bench", "litellm_params": route}], "general_settings": {"master_key": "sk-bench"}}
+        config = Path(folder) / "config.yaml"
+        config.write_text(json.dumps(settings))  # JSON is YAML
+        environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "LITELLM_LOG": "ERROR"}
+        words = (program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1", "--telemetry", "False")
+        with (Path(folder) / "log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(*words, stdout=log, stderr=log, env=environment, cwd=folder)
+        try:
+            await _answers(f"http://127.0.0.1:{port}/health/liveliness", process)
+            yield Side("litellm proxy", f"http://127.0.0.1:{port}/v1", process.pid, "sk-bench")
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+async def _answers(url: str, process: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(180), aiohttp.ClientSession() as http:
+        while process.returncode is None:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with http.get(url) as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.5)
+    raise RuntimeError("litellm's proxy ended before it answered")
+
+
+async def compare(calls: int, connections: tuple[int, ...]) -> None:
+    """Run every side and print the tables."""
+    program = os.environ.get("LITELLM_PROXY", "")
+    async with contextlib.AsyncExitStack() as stack:
+        pid, port = await stack.enter_async_context(started("-m", "support.upstream"))
+        upstream = Side("upstream", f"http://127.0.0.1:{port}/v1", pid)
+        sides = [await stack.enter_async_context(passthrough(upstream.url)), await stack.enter_async_context(executor(upstream.url))]
+        if program:
+            sides.append(await stack.enter_async_context(litellm(program, upstream.url)))
+        else:
+            print("litellm's proxy is left out: set LITELLM_PROXY to the litellm program of an environment with litellm[proxy]\n")
+        at_rest = {side.name: memory_mb(side.pid)[0] for side in sides}
+        for stream in (False, True):
+            direct = await measure(upstream, stream=stream, calls=calls, connections=())
+            rows = {}
+            for side in sides:
+                few = max(60, calls // 15) if side.name.startswith("litellm") else calls
+                rows[side.name] = await measure(side, stream=stream, calls=few, connections=connections)
+            _print("streaming" if stream else "plain", direct.p50_s, rows)
+        print(f"\n{'memory, MB':<16} {'at rest':>8} {'peak':>8}")
+        for side in sides:
+            print(f"{side.name:<16} {at_rest[side.name]:>8.0f} {memory_mb(side.pid)[1]:>8.0f}")
+
+
+def _print(kind: str, direct_s: float, rows: dict[str, Measured]) -> None:
+    bare = rows["bare aiohttp"]
+    ours = rows["Executor"]
+    counts = [c for c in ours.per_s if c > 1]
+    per = "".join(f"{f'calls/s @{c}':>13}" for c in (1, *counts))
+    print(f"\n{kind:<16} {'added p50 ms':>13}{per} {'CPU ms/call':>12} {'calls/s of bare':>16}")
+    for name, row in rows.items():
+        per = "".join(f"{row.per_s[c]:>13.0f}" for c in (1, *counts))
+        share = row.per_s[counts[-1]] / bare.per_s[counts[-1]]
+        print(f"{name:<16} {(row.p50_s - direct_s) * 1e3:>13.2f}{per} {row.cpu_ms:>12.2f} {share:>15.0%}")
+    theirs = rows.get("litellm proxy")
+    if theirs is not None:
+        added = (theirs.p50_s - direct_s) / max(1e-9, ours.p50_s - direct_s)
+        more = ours.per_s[counts[-1]] / theirs.per_s[counts[-1]]
+        cpu = theirs.cpu_ms / ours.cpu_ms
+        print(f"litellm adds {added:.1f} × the latency, uses {cpu:.1f} × the CPU; Executor serves {more:.1f} × the calls")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=1_500, help="calls per figure (a fifteenth for litellm)")
+    given = parser.parse_args()
+    asyncio.run(compare(given.calls, (10, 50)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the benchmarks are made of: an upstream that costs next to nothing, a bare pass-through, a load client, a look into /proc."""
