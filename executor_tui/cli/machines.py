@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from executor_tui.config.load import Config
     from executor_tui.core.changes.runtime import ModelAccess
     from executor_tui.domain.approval import Approval
-    from executor_tui.domain.event import Event
     from executor_tui.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -184,28 +183,24 @@ async def led(store: "Store") -> bool:
 async def _follow(cli: Cli, store: "Store", made: Change, how: How) -> Change:
     from contextlib import aclosing
 
-    seq, told = await store.events.last_seq() - 20, ""
+    seq, told, warnings = await store.events.last_seq() - 20, "", None
     async with aclosing(store.feed()) as feed:
         async for _ in feed:
             for event in await store.events.after(max(0, seq)):
                 seq = event.seq
                 if event.subject_id == made.id and event.kind in _TOLD:
-                    _tell(cli, event, how)
+                    cli.note(_printable(event.message))
+                    warnings = event.data.get("warnings") or warnings
             seen = await store.changes.get(made.id)
             if seen.status.final:
+                for line in warnings if isinstance(warnings, list) and not told else ():
+                    cli.note(_printable(f"warning: {line}"))
                 return seen
             if seen.status is ChangeStatus.WAITING and seen.detail != told:
                 told = seen.detail
                 if not await _answered(cli, store, seen, how):
                     return seen
     raise AssertionError("unreachable: the feed does not end by itself")
-
-
-def _tell(cli: Cli, event: "Event", how: How) -> None:
-    cli.note(_printable(event.message))
-    warnings = event.data.get("warnings") if event.data.get("risk") != "destructive" else None
-    for line in warnings if isinstance(warnings, list) else ():
-        cli.note(_printable(f"warning: {line}"))
 
 
 async def _answered(cli: Cli, store: "Store", seen: Change, how: How) -> bool:

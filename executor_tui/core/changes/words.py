@@ -82,7 +82,8 @@ async def proposed(runtime: Runtime, change: Change, device: Device) -> Change:
         raise NotUnderstoodError(f"nothing was proposed; the model says: {found.said or 'nothing'}", hint=hint)
     journal = {**change.journal, PROPOSED: found.said, "asked": list(found.operations)}
     change = replace(change, operations=found.operations, journal=journal)
-    text = f"{len(found.operations)} operations proposed for change {change.id} in {found.turns} turns (${found.cost_usd:.4f})"
+    many = "s" if len(found.operations) != 1 else ""
+    text = f"{len(found.operations)} operation{many} proposed in {found.turns} turns (${found.cost_usd:.4f})"
     event = Event("change.proposed", text, agent_id=change.device, project_id=change.project_id, subject_id=change.id)
     await runtime.store.changes.update(change.id, event, operations=found.operations, journal=journal)
     return change

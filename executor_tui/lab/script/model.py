@@ -1,12 +1,14 @@
 """The scripted model: it reads the conversation it is sent, finds the goal, the role and how far they are, and says what comes next.
 
-It keeps nothing between calls, so the same conversation always gets the same answer. It knows the goals of `GOALS` and no other.
+It keeps nothing between calls, so the same conversation always gets the same answer. It knows the goals of `GOALS` and no other; what it
+knows of requests in words, for the router and for containers, is in `requests`.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from executor_tui.lab.script import requests
 from executor_tui.lab.script.goal import PYTEST, UNITTEST, Goal
 from executor_tui.lab.script.goals import cache, contents, temperature
 from executor_tui.lab.upstreams.script import Answer, ToolCall, text_of
@@ -25,6 +27,9 @@ class ScriptedModel:
     def __call__(self, request: dict[str, Any]) -> Answer:
         """The next turn of whoever is asked."""
         messages: Sequence[Mapping[str, Any]] = request.get("messages") or []
+        in_words = requests.answer(messages)
+        if in_words is not None:
+            return in_words
         role = _role_in(messages)
         task = text_of(next((m for m in messages if m.get("role") == "user"), {}))
         goal = next((g for g in _GOALS if g.text in task), None)
