@@ -108,12 +108,16 @@ class Calls(Repository[Call]):
         row = await self.db.one(select(*self._sums()).where(*where))
         return _spend(row)
 
-    async def spend_by(self, column: str, since: datetime | None = None, project_id: str = "", pool_id: str = "") -> dict[str, Spend]:
+    async def spend_by(
+        self, column: str, since: datetime | None = None, project_id: str = "", pool_id: str = "", until: datetime | None = None
+    ) -> dict[str, Spend]:
         """Spend grouped by `model_id`, `key_id`, `pool_id`, `agent_id`, `project_id` or `token_id`."""
         by = self.table.c[column]
         query = select(by.label("name"), *self._sums()).group_by(by)
         if since is not None:
             query = query.where(self.table.c.started_at >= since)
+        if until is not None:
+            query = query.where(self.table.c.started_at <= until)
         if project_id:
             query = query.where(self.table.c.project_id == project_id)
         if pool_id:
@@ -128,9 +132,13 @@ class Calls(Repository[Call]):
         query = select(slot, *self._sums()).where(started >= since, started < until).group_by(slot)
         return {int(row["slot"]): _spend(row) for row in await self.db.all(query)}
 
-    async def recent(self, limit: int = 100, project_id: str = "", pool_id: str = "", agent_id: str = "") -> tuple[Call, ...]:
+    async def recent(
+        self, limit: int = 100, project_id: str = "", pool_id: str = "", agent_id: str = "", until: datetime | None = None
+    ) -> tuple[Call, ...]:
         """The newest calls, newest first."""
         query = select(self.table).order_by(self.table.c.started_at.desc()).limit(limit)
+        if until is not None:
+            query = query.where(self.table.c.started_at <= until)
         for column, value in (("project_id", project_id), ("pool_id", pool_id), ("agent_id", agent_id)):
             if value:
                 query = query.where(self.table.c[column] == value)

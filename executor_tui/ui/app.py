@@ -104,6 +104,10 @@ class ExecutorApp(Shell, inherit_bindings=False):
             from executor_tui.ui.screens.agent import AgentScreen
 
             return AgentScreen(target)
+        if section == "infra":
+            from executor_tui.ui.screens.change import ChangeScreen
+
+            return ChangeScreen(target)
         return None
 
     async def open_logs(self, agent_id: str = "", project_id: str = "") -> None:
@@ -123,7 +127,10 @@ class ExecutorApp(Shell, inherit_bindings=False):
 
     async def action_attention(self) -> None:
         """Go to the most urgent thing that waits."""
-        matters = self.chrome.attention.matters if self.chrome is not None else ()
+        if self.chrome is None:
+            self.say(Cell("what waits is still being read", "dim"))
+            return
+        matters = self.chrome.attention.matters
         if not matters:
             self.say(Cell("✓ nothing waits for you", "good"))
             return
@@ -221,10 +228,20 @@ class ExecutorApp(Shell, inherit_bindings=False):
         """Carry out a `:` command, or say what is wrong with it."""
         if not line:
             return
+        await self.try_to(commands.run_command(self, line))
+
+    async def try_to(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something, or say why it cannot be done."""
         try:
-            await commands.run_command(self, line)
+            await work
         except ExecutorError as error:
-            self.say(Cell(f"✗ {error.message}", "bad"))
+            self.say(Cell(f"✗ {error.message}" + (f" – {error.hint}" if error.hint else ""), "bad"))
+
+    async def ask_in_words(self, kind: str, request: str, device: str = "") -> None:
+        """Ask a device's agent for a change, and go to where it can be followed. Raises ExecutorError."""
+        change_id = await self.operations.ask_in_words(kind, request, device)
+        await self.open_target("infra", change_id)
+        self.say(Cell(f"✓ {change_id} is asked for; what is proposed waits for your consent", "good"))
 
     async def save_shown(self, path: str) -> str:
         """Write what the screen shows to a file; a new one in the state directory when none is named."""

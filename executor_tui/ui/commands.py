@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from executor_tui.domain.agent import Role
 from executor_tui.domain.errors import UsageError
 from executor_tui.ui.registry import SECTIONS
 from executor_tui.ui.states import Cell
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from executor_tui.store.store import Store
     from executor_tui.ui.app import ExecutorApp
 
-Argument = Literal["", "agent", "project", "approval", "question", "theme", "text"]
+Argument = Literal["", "agent", "project", "approval", "question", "theme", "text", "device", "change"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,11 @@ class Ids:
 
 async def fetch_ids(store: "Store") -> Ids:
     """Newest first, a bounded number of each."""
+    agents = await store.agents.list()
     return Ids({
-        "agent": tuple(a.id for a in (await store.agents.list())[:500]),
+        "agent": tuple(a.id for a in agents[:500]),
+        "device": tuple(f"@{a.id} " for a in agents if a.role in (Role.NETWORK, Role.PROXMOX)),
+        "change": tuple(c.id for c in (await store.changes.list())[:200]),
         "project": tuple(p.id for p in (await store.projects.list())[:200]),
         "approval": tuple(a.id for a in await store.approvals.pending()),
         "question": tuple(q.id for q in await store.questions.open()),
@@ -84,6 +88,21 @@ async def _cancel(app: "ExecutorApp", project_id: str) -> None:
     app.act(app.operations.cancel_project(project_id))
 
 
+def _in_words(kind: str, name: str) -> "Callable[[ExecutorApp, str], Awaitable[None]]":
+    async def run(app: "ExecutorApp", text: str) -> None:
+        first, _, rest = text.partition(" ")
+        device, request = (first[1:], rest.strip()) if first.startswith("@") else ("", text)
+        if not request:
+            raise UsageError(f":{name} needs a request in words: {name} [@DEVICE] WORDS")
+        await app.ask_in_words(kind, request, device)
+
+    return run
+
+
+async def _change(app: "ExecutorApp", change_id: str) -> None:
+    await app.open_target("infra", change_id)
+
+
 async def _keys(app: "ExecutorApp", _: str) -> None:
     app.action_enter_keys()
 
@@ -127,6 +146,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("approval", "approval ID", "open an approval", _approval, "approval"),
     Command("answer", "answer ID TEXT", "answer a question", _answer, "question", changes=True),
     Command("cancel", "cancel ID", "cancel a project", _cancel, "project", changes=True),
+    Command("net", "net [@DEVICE] WORDS", "ask the router's agent for a change", _in_words("routeros", "net"), "device", changes=True),
+    Command("lxc", "lxc [@DEVICE] WORDS", "ask the hypervisor's agent for a change", _in_words("proxmox", "lxc"), "device", changes=True),
+    Command("change", "change ID", "open a change", _change, "change"),
     Command("keys", "keys", "enter API keys", _keys, changes=True),
     Command("at", "at 03:12", "see every screen as it was then", _at, "text"),
     Command("now", "now", "back to the present", _now),

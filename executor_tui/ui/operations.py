@@ -109,6 +109,23 @@ class Operations:
 
         return await self._write(use)
 
+    async def ask_in_words(self, kind: str, request: str, device: str = "") -> str:
+        """Record a request in words to a router (`routeros`) or a hypervisor (`proxmox`); returns the change's id.
+
+        The node has a model propose operations for it, and what is proposed waits for a person. Raises ConfigError when there is no such
+        device, or several and none is named.
+        """
+        config = self.link.config
+
+        async def use(store: "Store") -> str:
+            from executor_tui.agents.devices import entry_of_kind
+            from executor_tui.core.changes import words
+
+            assert config is not None
+            return (await words.ask(store, entry_of_kind(config, kind, device).id, kind, request, self.operator)).id
+
+        return await self._write(use)
+
     async def cancel_project(self, project_id: str) -> str:
         async def use(store: "Store") -> str:
             project = await store.projects.get(project_id)

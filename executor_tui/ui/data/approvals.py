@@ -1,12 +1,13 @@
 """Approvals: what waits, what was decided, and what a decision stands against."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from executor_tui.domain.approval import Approval, ApprovalStatus
 from executor_tui.domain.node import Operator
 from executor_tui.domain.project import Project
+from executor_tui.ui.data import past
 
 if TYPE_CHECKING:
     from executor_tui.store.store import Store
@@ -36,19 +37,15 @@ class ApprovalView:
 async def fetch(store: "Store", at: datetime | None = None) -> ApprovalsView:
     approvals = await store.approvals.list()
     if at is not None:
-        approvals = tuple(_then(a, at) for a in approvals if a.created_at is not None and a.created_at <= at)
+        approvals = tuple(past.approval_then(a, at) for a in approvals if past.was(a.created_at, at))
     return ApprovalsView(tuple(sorted(approvals, key=lambda a: a.status is not ApprovalStatus.PENDING)))
 
 
-def _then(approval: Approval, at: datetime) -> Approval:
-    if approval.decided_at is not None and approval.decided_at > at:
-        return replace(approval, status=ApprovalStatus.PENDING, decided_at=None, decided_by="", decided_via="")
-    return approval
-
-
-async def fetch_one(store: "Store", approval_id: str, own_operator_id: str = "") -> ApprovalView:
+async def fetch_one(store: "Store", approval_id: str, own_operator_id: str = "", at: datetime | None = None) -> ApprovalView:
     """Raises NotFoundError."""
     approval = await store.approvals.get(approval_id)
+    if at is not None:
+        approval = past.approval_then(approval, at)
     project = await store.projects.find(approval.project_id) if approval.project_id else None
     midnight = store.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     present = await store.operators.present()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from executor_tui.domain.call import Call
 from executor_tui.domain.key import Key, KeyState, Park, QuotaPool
+from executor_tui.ui.data import past
 from executor_tui.ui.form import money
 from executor_tui.ui.text import plural
 
@@ -58,7 +59,9 @@ async def fetch(store: "Store", at: datetime | None = None) -> HydraView:
     now = at or store.clock.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     keys, parks = await store.keys.list(), await store.parks.open(at)
-    spent = await store.calls.spend_by("key_id", since=midnight)
+    if at is not None:
+        keys = past.keys_then(keys, at)
+    spent = await store.calls.spend_by("key_id", since=midnight, until=at)
     rows = [KeyRow(k, _in_the_way(k, parks), spent[k.id].cost_usd if k.id in spent else 0.0) for k in keys]
     rows.sort(key=lambda r: (r.key.provider, r.key.pool_id, r.key.id))
     return HydraView(tuple(rows), parks, await store.keys.pools(), sum(s.cost_usd for s in spent.values()))
@@ -71,13 +74,16 @@ def _in_the_way(key: Key, parks: tuple[Park, ...]) -> Park | None:
     return min(mine, key=lambda p: order[p.scope.value]) if mine else None
 
 
-async def fetch_pool(store: "Store", pool_id: str) -> PoolView:
-    since = store.clock.now() - DAY
+async def fetch_pool(store: "Store", pool_id: str, at: datetime | None = None) -> PoolView:
+    """What is known of the limits is known now: their past is not kept."""
+    since = (at or store.clock.now()) - DAY
+    keys = await store.keys.list() if at is None else past.keys_then(await store.keys.list(), at)
+    calls = await store.calls.recent(50, pool_id=pool_id, until=at)
     return PoolView(
         pool_id,
-        tuple(k for k in await store.keys.list() if k.pool_id == pool_id),
-        tuple(p for p in await store.parks.open() if p.pool_id == pool_id),
-        tuple(row for row in await store.limits.list() if row.pool_id == pool_id),
-        await store.calls.spend_by("model_id", since=since, pool_id=pool_id),
-        await store.calls.recent(50, pool_id=pool_id),
+        tuple(k for k in keys if k.pool_id == pool_id),
+        tuple(p for p in await store.parks.open(at) if p.pool_id == pool_id),
+        () if at is not None else tuple(row for row in await store.limits.list() if row.pool_id == pool_id),
+        await store.calls.spend_by("model_id", since=since, pool_id=pool_id, until=at),
+        calls if at is None else tuple(past.call_then(c, at) for c in calls),
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from executor_tui.domain.agent import Agent, Role
 from executor_tui.domain.approval import Approval
 from executor_tui.domain.change import Change, ChangeStatus, Receipt
+from executor_tui.domain.errors import NotFoundError
+from executor_tui.ui.data import past
 from executor_tui.ui.text import plural
 
 if TYPE_CHECKING:
@@ -50,19 +52,30 @@ class ChangeView:
 
 
 async def fetch(store: "Store", at: datetime | None = None) -> InfraView:
-    agents = [a for a in await store.agents.list() if a.role in DEVICE_ROLES]
-    receipts, changes = await store.receipts.list(), await store.changes.list()
+    receipts = await store.receipts.list()
     if at is not None:
-        receipts = tuple(r for r in receipts if r.created_at is not None and r.created_at <= at)
-        changes = tuple(c for c in changes if c.created_at is not None and c.created_at <= at)
-    return InfraView(things(agents, receipts), changes)
+        known = await past.fleet_then(store, at)
+        receipts = tuple(r for r in receipts if past.was(r.created_at, at))
+        return InfraView(things(_devices(known), receipts), await past.changes_then(store, at))
+    return InfraView(things(_devices(await store.agents.list()), receipts), await store.changes.list())
 
 
-async def fetch_change(store: "Store", change_id: str) -> ChangeView:
-    """Raises NotFoundError."""
+def _devices(agents: Sequence[Agent]) -> list[Agent]:
+    return [a for a in agents if a.role in DEVICE_ROLES]
+
+
+async def fetch_change(store: "Store", change_id: str, at: datetime | None = None) -> ChangeView:
+    """Raises NotFoundError, also for a change that was not asked for yet."""
     change = await store.changes.get(change_id)
     approval = await store.approvals.find(change.approval_id) if change.approval_id else None
-    return ChangeView(change, await store.receipts.of_change(change_id), approval)
+    receipt = await store.receipts.of_change(change_id)
+    if at is None:
+        return ChangeView(change, receipt, approval)
+    then = next((c for c in await past.changes_then(store, at) if c.id == change_id), None)
+    if then is None:
+        raise NotFoundError(f"{change_id} was not asked for yet", hint="] goes on in time, :now returns to the present")
+    asked = past.approval_then(approval, at) if approval is not None and past.was(approval.created_at, at) else None
+    return ChangeView(then, receipt if receipt is not None and past.was(receipt.created_at, at) else None, asked)
 
 
 def things(agents: Sequence[Agent], receipts: Sequence[Receipt]) -> tuple[Thing, ...]:

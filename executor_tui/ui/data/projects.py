@@ -1,12 +1,13 @@
 """Projects: the list, one of them with its steps, and what git holds of it."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from executor_tui.domain.event import Event
+from executor_tui.domain.errors import NotFoundError
 from executor_tui.domain.project import Project, ProjectStatus, Question, Stage, Step
+from executor_tui.ui.data import past
 from executor_tui.ui.form import money
 from executor_tui.ui.text import plural
 
@@ -44,37 +45,28 @@ class ProjectView:
 
 
 async def fetch(store: "Store", at: datetime | None = None) -> ProjectsView:
-    projects = await store.projects.list()
-    if at is None:
-        return ProjectsView(projects)
-    told = await store.events.tail(20_000, kinds=("project.",), until=at)
-    return ProjectsView(tuple(_then(p, told) for p in projects if p.created_at is not None and p.created_at <= at))
-
-
-_STATUSES = {s.value: s for s in ProjectStatus}
-
-
-def _then(project: Project, told: tuple[Event, ...]) -> Project:
-    """A project as its last event up to a moment named it (`project.delivered`); running once anything was said after queued."""
-    words = [e.kind.removeprefix("project.") for e in told if e.project_id == project.id]
-    status = ProjectStatus.QUEUED
-    for word in words:
-        status = _STATUSES.get(word, ProjectStatus.RUNNING)
-    return replace(project, status=status, finished_at=project.finished_at if status.final else None)
+    return ProjectsView(await store.projects.list() if at is None else await past.projects_then(store, at))
 
 
 async def fetch_one(store: "Store", project_id: str, at: datetime | None = None) -> ProjectView:
-    """Raises NotFoundError."""
+    """Raises NotFoundError, also for a project that was not asked for yet."""
     project = await store.projects.get(project_id)
-    steps = await store.steps.of(project_id)
-    if at is not None:
-        steps = tuple(s for s in steps if s.started_at is None or s.started_at <= at)
-    return ProjectView(project, steps, await store.questions.of(project_id))
+    steps, questions = await store.steps.of(project_id), await store.questions.of(project_id)
+    if at is None:
+        return ProjectView(project, steps, questions)
+    found = next((p for p in await past.projects_then(store, at) if p.id == project_id), None)
+    if found is None:
+        raise NotFoundError(f"{project_id} was not asked for yet", hint="] goes on in time, :now returns to the present")
+    return ProjectView(found, past.steps_then(steps, at), past.questions_then(questions, at))
 
 
-async def fetch_step(store: "Store", step_id: str) -> Step:
-    """Raises NotFoundError."""
-    return await store.steps.get(step_id)
+async def fetch_step(store: "Store", step_id: str, at: datetime | None = None) -> Step:
+    """Raises NotFoundError, also for a step that had not begun."""
+    step = await store.steps.get(step_id)
+    then = (step,) if at is None else past.steps_then((step,), at)
+    if not then:
+        raise NotFoundError("this step had not begun", hint="] goes on in time, :now returns to the present")
+    return then[0]
 
 
 STAGES = (Stage.PM, Stage.ARCHITECT, Stage.CODER, Stage.QA, Stage.DELIVERED)

@@ -26,7 +26,7 @@ class ApprovalScreen(TextScreen[ApprovalView]):
         self.approval_id = approval_id
 
     async def fetch(self, store: "Store", at: datetime | None) -> ApprovalView:
-        return await approvals.fetch_one(store, self.approval_id)
+        return await approvals.fetch_one(store, self.approval_id, at=at)
 
     def crumbs(self) -> Sequence[str]:
         return ("Approvals", self.approval_id)

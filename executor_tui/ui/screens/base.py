@@ -317,9 +317,9 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
         if message.purpose == "command":
             await self.console.run_line(message.text)
         else:
-            self.answered(message.purpose, message.text)
+            await self.answered(message.purpose, message.text)
 
-    def answered(self, purpose: str, text: str) -> None:
+    async def answered(self, purpose: str, text: str) -> None:
         """Words the screen asked for came."""
 
     def picture(self) -> list[str]:

@@ -28,7 +28,7 @@ class ChangeScreen(TextScreen[ChangeView]):
         self.change_id = change_id
 
     async def fetch(self, store: "Store", at: datetime | None) -> ChangeView:
-        return await infra.fetch_change(store, self.change_id)
+        return await infra.fetch_change(store, self.change_id, at)
 
     def crumbs(self) -> Sequence[str]:
         return ("Infra", self.change_id)

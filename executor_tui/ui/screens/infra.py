@@ -62,7 +62,10 @@ class InfraScreen(ConsoleScreen[InfraView]):
     TOPICS = infra.TOPICS
     TICKS = True
     CSS_PATH = style_path("infra")
-    BINDINGS: ClassVar[list[BindingType]] = [bind("v", "approval", "Approval", "infra.approval")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("w", "ask", "Ask in words", "infra.ask", changes=True),
+        bind("v", "approval", "Approval", "infra.approval"),
+    ]
 
     def compose_body(self) -> ComposeResult:
         yield Rows(THINGS, lambda t: t.id, self.now, id="things", placeholder="no device in fleet_registry.json")
@@ -107,6 +110,22 @@ class InfraScreen(ConsoleScreen[InfraView]):
             from executor_tui.ui.screens.agent import AgentScreen
 
             self.console.drill(AgentScreen(message.item.agent.id))
+
+    async def action_ask(self) -> None:
+        """Ask the agent of the device under the cursor for a change."""
+        rows: Rows[Thing] = self.query_one("#things", Rows)
+        devices = [t for t in rows.items[: rows.items.index(rows.current) + 1] if t.agent is not None] if rows.current else []
+        if not devices:
+            self.console.say(Cell("there is no device to ask", "dim"))
+            return
+        device = devices[-1]
+        prompt = await self.prompt()
+        prompt.open(f"{device.kind} {device.id}", f"ask {device.id} in words: ")
+
+    async def answered(self, purpose: str, text: str) -> None:
+        kind, _, device = purpose.partition(" ")
+        if text:
+            await self.console.try_to(self.console.ask_in_words("routeros" if kind == "router" else "proxmox", text, device))
 
     async def action_approval(self) -> None:
         """To the approval a change waits for, or had."""

@@ -185,7 +185,7 @@ class LogsScreen(ConsoleScreen[LogPage]):
     async def action_find(self) -> None:
         (await self.prompt()).open("find", "find: ", self._wanted)
 
-    def answered(self, purpose: str, text: str) -> None:
+    async def answered(self, purpose: str, text: str) -> None:
         if purpose == "only":
             self.narrow(text.strip(), self._narrow.project_id)
         elif purpose == "find":

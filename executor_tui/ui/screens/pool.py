@@ -26,7 +26,7 @@ class PoolScreen(TextScreen[PoolView]):
         self.pool_id = pool_id
 
     async def fetch(self, store: "Store", at: datetime | None) -> PoolView:
-        return await hydra.fetch_pool(store, self.pool_id)
+        return await hydra.fetch_pool(store, self.pool_id, at)
 
     def crumbs(self) -> Sequence[str]:
         return ("Hydra", self.pool_id)

@@ -42,7 +42,7 @@ class StepScreen(TextScreen[StepView]):
         self.project_id, self.step_id, self.repo = project_id, step_id, repo
 
     async def fetch(self, store: "Store", at: datetime | None) -> StepView:
-        step = await projects.fetch_step(store, self.step_id)
+        step = await projects.fetch_step(store, self.step_id, at)
         if not step.commit:
             return StepView(step, "", "")
         try:
