@@ -47,6 +47,7 @@ class Node:
         """Bring everything up. Returns once the node is registered and its loops run; recovery goes on in the background."""
         from executor_tui.core.changes import workflow as change_workflow
         from executor_tui.core.changes.host import ChangeHost
+        from executor_tui.core.containers.keeper import Keeper
         from executor_tui.core.pipeline.runtime import Pipeline
         from executor_tui.core.power_recovery import Limits, PowerRecovery
         from executor_tui.core.recovery import orphans
@@ -71,6 +72,7 @@ class Node:
         self._spawn("gateway", self.gateway.run)
         self._spawn("orchestrator", self.orchestrator.run)
         self._spawn("changes", self.changes.run)
+        self._spawn("containers", Keeper(self.store, self.places, self._settings, self._leads).run)
         self._spawn("recovery", lambda: self.recovery.run(self.config.executor.node.heartbeat_s))
         self._spawn("config-watch", self._watch_config)
         self.notifications = messengers(self.store, self._settings, self.places, self._leads)

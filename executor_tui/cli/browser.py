@@ -58,6 +58,11 @@ history.replaceState(null, "", location.pathname);
 document.addEventListener("DOMContentLoaded", () => {
   const scheme = location.protocol === "https:" ? "wss://" : "ws://";
   document.getElementById("terminal").dataset.sessionWebsocketUrl = scheme + location.host + location.pathname + "ws";
+  const focus = () => {
+    const keyboard = document.querySelector(".xterm-helper-textarea");
+    keyboard ? keyboard.focus() : requestAnimationFrame(focus);
+  };
+  focus();
 });
 """
 

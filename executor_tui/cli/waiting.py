@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from executor_tui.cli.context import Cli
 from executor_tui.cli.project import event_line
-from executor_tui.domain.approval import Approval
+from executor_tui.domain.approval import Approval, ApprovalKind
 from executor_tui.domain.clock import Clock, SystemClock
 from executor_tui.domain.project import Project, ProjectStatus, Question
 from executor_tui.store.store import Store
@@ -109,7 +109,8 @@ async def standstill(store: Store, project: Project) -> Standstill | None:
             return Standstill(3, f"{question.text}\n  answer with: {how}   ({', '.join(question.options)})", question=question)
     for approval in await store.approvals.pending():
         if approval.project_id == project.id:
-            text = f"consent needed: {approval.subject} (about ${approval.estimate_usd:.4f})"
+            price = f"risk: {approval.risk}" if approval.kind is ApprovalKind.CHANGE else f"about ${approval.estimate_usd:.4f}"
+            text = f"consent needed: {approval.subject} ({price})"
             how = f"executor approvals approve {approval.id}, or: executor approvals deny {approval.id}"
             return Standstill(3, f"{text}\n  {how}", approval=approval)
     if project.status is ProjectStatus.WAITING_KEYS:

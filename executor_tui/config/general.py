@@ -154,6 +154,10 @@ class ContainerSettings(Settings):
     cores: int = Field(default=2, ge=1)
     memory_mb: int = Field(default=2048, ge=64)
     disk_gb: int = Field(default=8, ge=1)
+    ssh_port: int = Field(default=22, ge=1, le=65535)
+    """Where the template's SSH server listens."""
+    directory: str = Field(default="/srv/project", pattern=r"^/[A-Za-z0-9._/-]+$")
+    """Where a project's tree lies in its container."""
     keep: Literal["destroy", "stop", "keep"] = "destroy"
     """What becomes of a project's container when the project is over."""
     parallel: int = Field(default=4, ge=1, le=64)

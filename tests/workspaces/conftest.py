@@ -27,21 +27,29 @@ SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
 class Sshd:
     """sshd in inetd mode behind a loopback socket: one process for each connection, no fixed port, none of the machine's configuration."""
 
-    def __init__(self, directory: Path, **options: str) -> None:
+    def __init__(self, directory: Path, address: tuple[str, int] = ("127.0.0.1", 0), **options: str) -> None:
         self._directory = directory
         self._options = options
         self._children: list[subprocess.Popen[bytes]] = []
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         self._user_key = asyncssh.generate_private_key("ssh-ed25519")
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(address)
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._write_files()
         self._thread.start()
 
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def authorize(self, line: str) -> None:
+        """Let the holder of this key in, instead of whoever might come in before."""
+        (self._directory / "authorized_keys").write_text(line + "\n")
+
     def target(self) -> SshTarget:
         return SshTarget(
             host="127.0.0.1",
-            port=self._socket.getsockname()[1],
+            port=self.port,
             username=pwd.getpwuid(os.getuid()).pw_name,
             host_key=self._host_key.export_public_key().decode().strip(),
             private_key=self._user_key.export_private_key().decode(),

@@ -3,6 +3,7 @@
 A request whose answer was lost may have been carried out: then the cluster is looked at before anything is sent again.
 """
 
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from executor_tui.agents.containers import planning as do
 from executor_tui.agents.containers.state import marker
-from executor_tui.agents.device import Call, Hands, Json, RollbackError
+from executor_tui.agents.device import Call, Hands, Json, RollbackError, vault_ref
 from executor_tui.domain.clock import Clock
 from executor_tui.infra.proxmox.driver import Proxmox
 from executor_tui.infra.proxmox.errors import DroppedError, MissingError, ProxmoxError, ShutdownTimeoutError, WrongStateError
@@ -31,6 +32,17 @@ def new_ssh_key() -> str:
     """A fresh Ed25519 key in OpenSSH form."""
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode("ascii")
+
+
+def new_proof() -> str:
+    """A fresh secret of 256 bits, in hex."""
+    return secrets.token_hex(32)
+
+
+def proof_line(public_key: str, secret: str) -> str:
+    """Our line of authorized_keys with the secret in its comment."""
+    kind, key, *_ = public_key.split(" ")
+    return f"{kind} {key} executor-proof-{secret}"
 
 
 def public_ssh_key(private_key: str) -> str:
@@ -93,7 +105,7 @@ class Maker:
         node, vmid, given, say = _node(call), _vmid(call), call.arguments, self._hands.say
         match call.what:
             case do.CREATE:
-                return await self._driver.create(new_container(given), say)
+                return await self._driver.create(new_container(await self._with_proof(given)), say)
             case do.CLONE:
                 source, snapshot, note = int(str(given["source"])), str(given["snapshot"]), str(given["description"])
                 return await self._driver.clone(node, source, vmid, str(given["hostname"]), snapshot, note, say)
@@ -121,6 +133,14 @@ class Maker:
                 await self._driver.configure(node, vmid, _options(given["options"]))
                 return None
         raise RollbackError(f"unknown call {call.what!r}")
+
+    async def _with_proof(self, given: Json) -> Json:
+        """A project's container gets a secret beside our key, where only its root can read it; see `workspaces.lxc`."""
+        ref, keys = vault_ref(given.get("proof")), given.get("public_keys")
+        if not ref or not isinstance(keys, list | tuple) or not keys:
+            return given
+        secret = await self._hands.secret_or_new(ref, new_proof)
+        return {**given, "public_keys": [proof_line(str(keys[0]), secret), *keys[1:]]}
 
     async def _shutdown(self, node: str, vmid: int, given: Json) -> TaskResult:
         try:

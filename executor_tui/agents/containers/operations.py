@@ -22,17 +22,19 @@ _ADDRESS = r"^$|^\d{1,3}(\.\d{1,3}){3}$"
 class OnContainer(Operation):
     """An operation on a container that exists."""
 
-    INTERNAL: ClassVar[frozenset[str]] = frozenset({"node"})
+    INTERNAL: ClassVar[frozenset[str]] = frozenset({"node", "run"})
     container: int | str = Field(union_mode="left_to_right")
     """Its id, or its name when no other has it."""
     node: str = ""
     """Filled in by Executor."""
+    run: str = ""
+    """Filled in by Executor: the project whose own container this is. Refused for any other container."""
 
 
 class Create(Operation):
     """Create an unprivileged container, and start it."""
 
-    INTERNAL: ClassVar[frozenset[str]] = frozenset({"made_by", "public_keys"})
+    INTERNAL: ClassVar[frozenset[str]] = frozenset({"made_by", "public_keys", "run", "keep", "proof"})
     op: Literal["lxc.create"]
     hostname: str = Field(default="", pattern=_NAME + "|^$")
     template: str = ""
@@ -60,12 +62,18 @@ class Create(Operation):
     """More SSH keys for root; Executor's own is always put in."""
     made_by: str = ""
     """Filled in by Executor: the change that makes it."""
+    run: str = ""
+    """Filled in by Executor: the project that will work in it. Consent to it covers the copies and the end that come with that."""
+    keep: Literal["", "destroy", "stop", "keep"] = ""
+    """Filled in by Executor: what becomes of it when that project is over."""
+    proof: dict[str, str] = Field(default_factory=dict)
+    """Filled in by Executor: where the vault keeps the secret by which the container proves that it is the one that was made."""
 
 
 class Clone(OnContainer):
     """Make a full copy of a container, or of its state at a snapshot."""
 
-    INTERNAL: ClassVar[frozenset[str]] = frozenset({"made_by", "node"})
+    INTERNAL: ClassVar[frozenset[str]] = frozenset({"made_by", "node", "run"})
     op: Literal["lxc.clone"]
     snapshot: str = Field(default="", pattern=_SNAPSHOT + "|^$")
     """Needed when the container runs."""

@@ -22,6 +22,11 @@ def own_tags(project: str, change_id: str) -> tuple[str, ...]:
     return (OWN_TAG, tag(f"run-{project or change_id}"))
 
 
+def belongs(seen: Seen, run: str) -> bool:
+    """Whether a project made this container for its own run: its tags say so, and so does the change its description names."""
+    return set(own_tags(run, "")) <= set(seen.config.tags) and marker(f"chg-{run}-") in seen.config.description
+
+
 def way_back(change_id: str) -> str:
     """The snapshot taken before a rollback, so that the rollback can be undone."""
     return f"before-{change_id}"
@@ -65,6 +70,12 @@ class _Draft:
         if seen is None and not self.there.get(vmid):
             raise PlanRefusedError(f"operation {number}: there is no container {vmid}", hint="see what there is with: executor lxc list")
         return seen
+
+    def own(self, number: int, vmid: int, run: str) -> None:
+        """What is done for a project's run is done to its own containers only. Raises PlanRefusedError."""
+        seen = self.state.seen.get(vmid)
+        if run and seen is not None and not belongs(seen, run):
+            raise PlanRefusedError(f"operation {number}: {seen.label} is not one that project {run} made for itself")
 
     def label(self, vmid: int) -> str:
         seen = self.state.seen.get(vmid)
@@ -137,13 +148,16 @@ def _create(draft: _Draft, number: int, want: ops.Create) -> None:
         draft.call(
             number, CREATE, vmid, f"create {draft.labels[vmid]} on {want.node}", node=want.node, template=want.template,
             storage=want.storage, hostname=want.hostname, cores=want.cores, memory_mb=want.memory_mb, swap_mb=want.swap_mb,
-            disk_gb=want.disk_gb, bridge=want.bridge, address=want.address, gateway=want.gateway, nesting=want.nesting,
+            disk_gb=want.disk_gb, bridge=want.bridge, address=want.address, gateway=want.gateway, nesting=want.nesting, proof=want.proof,
             public_keys=list(want.public_keys), tags=list(tags), description=marker(want.made_by),
         )  # fmt: skip
         size = f"{want.cores} cores, {want.memory_mb} MiB, {want.disk_gb} GiB on {want.storage}, {want.address}"
         nesting = ", nesting" if want.nesting else ""
         line = f"+ {draft.labels[vmid]} on {want.node}: {want.template.rsplit('/', 1)[-1]}, {size}{nesting}"
         draft.changed("lxc.create", line, {"op": "lxc.delete", "container": vmid})
+        if want.run:
+            end = {"stop": "stopped", "keep": "left running"}.get(want.keep, "deleted")
+            draft.diff.append(f"  while project {want.run} is at work: copies of it for test runs, each removed again; then it is {end}")
     draft.there[vmid] = True
     if want.start and not draft.running(vmid):
         draft.call(number, START, vmid, f"start {draft.labels[vmid]}", node=want.node)
@@ -153,6 +167,7 @@ def _create(draft: _Draft, number: int, want: ops.Create) -> None:
 def _clone(draft: _Draft, number: int, want: ops.Clone) -> None:
     vmid, source = want.vmid or 0, int(want.container)
     original = draft.require(number, source)
+    draft.own(number, source, want.run)
     seen = draft.state.seen.get(vmid)
     draft.labels[vmid] = f"container {vmid} {want.hostname}"
     node = want.node or (original.info.node if original else "")
@@ -165,7 +180,7 @@ def _clone(draft: _Draft, number: int, want: ops.Clone) -> None:
             number, CLONE, vmid, f"copy {origin} to {draft.labels[vmid]}", node=node, source=source, snapshot=want.snapshot,
             hostname=want.hostname, description=marker(want.made_by),
         )  # fmt: skip
-        draft.changed("lxc.clone", f"+ {draft.labels[vmid]} on {node}: a copy of {origin}", {"op": "lxc.delete", "container": vmid})
+        draft.changed(_key("clone", want), f"+ {draft.labels[vmid]} on {node}: a copy of {origin}", {"op": "lxc.delete", "container": vmid})
     _settle_clone(draft, number, want, node, original, seen)
     draft.there[vmid] = True
     if want.start and not draft.running(vmid):
@@ -196,21 +211,29 @@ def _check_clone(draft: _Draft, number: int, want: ops.Clone, original: Seen | N
         raise PlanRefusedError(f"operation {number}: {draft.label(source)} runs, so it can only be copied from a snapshot", hint=hint)
 
 
+def _key(what: str, want: ops.OnContainer) -> str:
+    """The entry of the risk table: a project's own containers have entries of their own."""
+    return f"lxc.run.{what}" if want.run else f"lxc.{what}"
+
+
 def _start(draft: _Draft, number: int, want: ops.Start) -> None:
     vmid = int(want.container)
     draft.require(number, vmid)
+    draft.own(number, vmid, want.run)
     if not draft.running(vmid):
         draft.call(number, START, vmid, f"start {draft.label(vmid)}", node=want.node)
-        draft.changed("lxc.start", f"~ {draft.label(vmid)}: stopped → running", {"op": "lxc.shutdown", "container": vmid})
+        draft.changed(_key("start", want), f"~ {draft.label(vmid)}: stopped → running", {"op": "lxc.shutdown", "container": vmid})
         draft.power[vmid] = True
 
 
-def _end(draft: _Draft, number: int, vmid: int, what: str, node: str, **arguments: object) -> None:
+def _end(draft: _Draft, number: int, want: ops.Stop | ops.Shutdown, what: str, **arguments: object) -> None:
+    vmid = int(want.container)
     draft.require(number, vmid)
+    draft.own(number, vmid, want.run)
     if draft.running(vmid):
-        draft.call(number, what, vmid, f"{what} {draft.label(vmid)}", arguments, node=node)
+        draft.call(number, what, vmid, f"{what} {draft.label(vmid)}", arguments, node=want.node)
         hard = " at once" if what == STOP else ""
-        draft.changed(f"lxc.{what}", f"~ {draft.label(vmid)}: running → stopped{hard}", {"op": "lxc.start", "container": vmid})
+        draft.changed(_key(what, want), f"~ {draft.label(vmid)}: running → stopped{hard}", {"op": "lxc.start", "container": vmid})
         draft.power[vmid] = False
 
 
@@ -229,6 +252,7 @@ def _delete(draft: _Draft, number: int, want: ops.Delete) -> None:
     if seen is None and not draft.there.get(vmid):
         return
     label = draft.label(vmid)
+    draft.own(number, vmid, want.run)
     if seen is not None and seen.config.protection:
         hint = "take the protection off first: Options, Protection"
         raise PlanRefusedError(f"operation {number}: {label} is protected against deletion", hint=hint)
@@ -237,8 +261,11 @@ def _delete(draft: _Draft, number: int, want: ops.Delete) -> None:
     snapshots = len(seen.snapshots) if seen is not None else 0
     draft.call(number, DELETE, vmid, f"delete {label}", node=want.node)
     lost = f" with {snapshots} snapshot{'s' if snapshots != 1 else ''}" if snapshots else ""
-    draft.changed("lxc.delete", f"- {label}{lost}", None)
-    draft.warnings.append(f"nothing brings {label} back; a backup can be taken first: executor lxc backup {vmid}")
+    draft.changed(_key("delete", want), f"- {label}{lost}", None)
+    if want.run:
+        draft.warnings.append(f"what was written in {label} and not committed is lost; every commit is on this machine")
+    else:
+        draft.warnings.append(f"nothing brings {label} back; a backup can be taken first: executor lxc backup {vmid}")
     draft.words.append(seen.config.hostname or str(vmid) if seen is not None else str(vmid))
     draft.there[vmid], draft.power[vmid] = False, False
 
@@ -246,11 +273,12 @@ def _delete(draft: _Draft, number: int, want: ops.Delete) -> None:
 def _take_snapshot(draft: _Draft, number: int, want: ops.TakeSnapshot) -> None:
     vmid = int(want.container)
     seen = draft.require(number, vmid)
+    draft.own(number, vmid, want.run)
     if seen is not None and seen.snapshot(want.name) is not None:
         return
     draft.call(number, SNAPSHOT, vmid, f"snapshot {draft.label(vmid)}", node=want.node, name=want.name, description=want.description)
     undo: Json = {"op": "lxc.delete_snapshot", "container": vmid, "name": want.name}
-    draft.changed("lxc.snapshot", f"+ snapshot {want.name} of {draft.label(vmid)}", undo)
+    draft.changed(_key("snapshot", want), f"+ snapshot {want.name} of {draft.label(vmid)}", undo)
 
 
 def _rollback(draft: _Draft, number: int, want: ops.Rollback, change_id: str) -> None:
@@ -341,9 +369,9 @@ def _dispatch(draft: _Draft, number: int, operation: ops.ContainerOperation, cha
         case ops.Start():
             _start(draft, number, operation)
         case ops.Shutdown():
-            _end(draft, number, int(operation.container), SHUTDOWN, operation.node, timeout_s=operation.timeout_s, force=operation.force)
+            _end(draft, number, operation, SHUTDOWN, timeout_s=operation.timeout_s, force=operation.force)
         case ops.Stop():
-            _end(draft, number, int(operation.container), STOP, operation.node)
+            _end(draft, number, operation, STOP)
         case ops.Reboot():
             _reboot(draft, number, operation)
         case ops.Delete():

@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from executor_tui.agents.containers import operations as ops
 from executor_tui.agents.containers.addresses import next_address, parse_range
 from executor_tui.agents.containers.placement import Wanted, place, room_for, storage_room
-from executor_tui.agents.device import Json, PlanRefusedError
+from executor_tui.agents.device import Json, PlanRefusedError, vaulted
 from executor_tui.config.general import ContainerSettings
 from executor_tui.infra.proxmox.driver import next_vmid
 from executor_tui.infra.proxmox.model import GIB, MIB, Cluster, Container, StorageInfo, Template
 
 _SWAP_MB = 512
+
+
+def proof_ref(change_id: str) -> str:
+    """Where the vault keeps the secret that a project's container got from the change that made it."""
+    return f"container-proof-{change_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,8 @@ def _create(number: int, want: ops.Create, survey: Survey, taken: _Taken, change
         "template": template, "storage": storage, "node": node, "vmid": vmid, "cores": wanted.cores, "memory_mb": memory_mb,
         "swap_mb": min(_SWAP_MB, memory_mb) if want.swap_mb is None else want.swap_mb, "disk_gb": int(wanted.disk_gb),
         "address": address, "gateway": gateway, "bridge": want.bridge or settings.bridge, "project": project, "made_by": change_id,
-        "hostname": want.hostname or _hostname(project, vmid),
+        "hostname": want.hostname or _hostname(project, vmid), "keep": settings.keep if want.run else "",
+        "proof": vaulted(proof_ref(change_id)) if want.run else {},
         "public_keys": tuple(dict.fromkeys(k for k in (survey.public_key, *want.public_keys) if k)),
     })  # fmt: skip
     taken.add(made)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from executor_tui.agents.device import Device, Json, Plan, plan_to_json
 from executor_tui.core.alerts import raise_alert
-from executor_tui.core.changes import receipts, words
+from executor_tui.core.changes import mandate, receipts, words
 from executor_tui.core.changes.outcome import Outcome
 from executor_tui.core.changes.policy import FROZEN_TEXT, Ruling, ruling
 from executor_tui.core.changes.risk import risk_of
@@ -132,6 +132,10 @@ class Engine:
             if decided.ruling is Ruling.WAIT:
                 await self._wait(change, f"quiet hours until {decided.until:%Y-%m-%d %H:%M} UTC")
                 continue
+            by = await mandate.given(self._store, change)
+            if by:
+                crash_point("change.consented")
+                return Consent(by=by)
             answer = await self._asked(change, risk)
             if answer is not None:
                 crash_point("change.consented")

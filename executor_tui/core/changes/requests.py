@@ -28,7 +28,7 @@ async def submit(store: Store, device: Device, asked: Asked, change_id: str = ""
     change = Change(
         id=change_id, device=device.id, kind=device.kind, summary=asked.summary, status=ChangeStatus.PLANNED, risk=Risk.READ,
         operations=operations, agent_id=asked.agent_id, project_id=asked.project_id, requested_by=asked.requested_by,
-        journal={"why": asked.why, "asked": list(operations)},
+        journal={"why": asked.why, "asked": list(operations), **asked.data},
     )  # fmt: skip
     text = f"change {change.id} on {device.id} asked for by {asked.requested_by or 'somebody'}"
     event = Event("change.requested", text, agent_id=device.id, project_id=asked.project_id, subject_id=change.id)

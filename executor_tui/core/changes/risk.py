@@ -25,6 +25,13 @@ RISKS: dict[str, Risk] = {
     "lxc.delete": Risk.DESTRUCTIVE,
     "lxc.delete_snapshot": Risk.DESTRUCTIVE,
     "lxc.rollback": Risk.DESTRUCTIVE,
+    # A project's own container, while it runs there: its commits are on this machine, so no work is lost with it
+    "lxc.run.clone": Risk.RESTORABLE,
+    "lxc.run.snapshot": Risk.RESTORABLE,
+    "lxc.run.start": Risk.RESTORABLE,
+    "lxc.run.shutdown": Risk.DISRUPTIVE,
+    "lxc.run.stop": Risk.DISRUPTIVE,
+    "lxc.run.delete": Risk.DESTRUCTIVE,
     # Routers: what lets through is restorable, what stops or turns traffic may cut somebody off
     "net.address_list": Risk.RESTORABLE,
     "net.filter.accept": Risk.RESTORABLE,

@@ -1,26 +1,28 @@
 """Where a project's code lives: found again if it is there, made if it is not."""
 
-import importlib
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from executor_tui.config.load import Config
 from executor_tui.config.places import Places
+from executor_tui.core.containers.room import Room
 from executor_tui.core.pipeline.parts import ProjectFailedError
 from executor_tui.core.pipeline.requests import origin_of
 from executor_tui.domain.project import Project, Where
 from executor_tui.store.store import Store
 from executor_tui.workspaces.base import Workspace
-from executor_tui.workspaces.errors import GitError
+from executor_tui.workspaces.errors import GitError, UnreachableError
 from executor_tui.workspaces.local import LocalWorkspace
-
-_LXC = "executor_tui.core.containers"
-"""The module with `async def open_container_workspace(project, store, places) -> Workspace`."""
+from executor_tui.workspaces.lxc import ClonedContainers, LxcWorkspace
 
 
 class Grounds:
     """Opens workspaces: under `<state>/projects/<id>/repo` on this machine, or in a container."""
 
-    def __init__(self, places: Places, store: Store) -> None:
-        self._places, self._store = places, store
+    def __init__(self, places: Places, store: Store, config: Callable[[], Config]) -> None:
+        self._places, self._store, self._config = places, store, config
+        self._remote: dict[str, LxcWorkspace] = {}
 
     async def open(self, project: Project) -> Workspace:
         """The project's workspace. Raises WorkspaceError, ProjectFailedError."""
@@ -33,8 +35,7 @@ class Grounds:
             if found is not None:
                 return found
         elif project.workflow_id and project.head:
-            hint = f"build it again from the beginning: executor project fork {project.id} --from 0"
-            raise ProjectFailedError(f"the workspace of project {project.id} is not on this machine ({root})", hint=hint)
+            raise self._not_here(project, root)
         root.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         return await self._make(project, root, unsafe)
 
@@ -42,15 +43,23 @@ class Grounds:
         """The tree of a project that lives on this machine."""
         return self._places.projects_dir / project.id / "repo"
 
+    def _not_here(self, project: Project, root: Path) -> ProjectFailedError:
+        hint = f"build it again from the beginning: executor project fork {project.id} --from 0"
+        return ProjectFailedError(f"the workspace of project {project.id} is not on this machine ({root})", hint=hint)
+
     async def _make(self, project: Project, root: Path, unsafe: bool) -> Workspace:
+        source, branch, base = await self._source(project)
+        if source is None:
+            return await LocalWorkspace.create(root, unsafe_local=unsafe)
+        return await LocalWorkspace.from_repo(source, branch, root, base=base, unsafe_local=unsafe)
+
+    async def _source(self, project: Project) -> tuple[Path | None, str, str | None]:
+        """The repository a project begins from, its branch there and the commit: a fork's origin, the user's, or none."""
         origin_id, _ = origin_of(project)
         if origin_id and project.head:
             origin = await self._store.projects.get(origin_id)
-            source = Path(origin.repo_path) if origin.repo_path else self.root_of(origin)
-            return await LocalWorkspace.from_repo(source, project.branch, root, base=project.head, unsafe_local=unsafe)
-        if project.source_repo:
-            return await LocalWorkspace.from_repo(Path(project.source_repo), project.branch, root, unsafe_local=unsafe)
-        return await LocalWorkspace.create(root, unsafe_local=unsafe)
+            return Path(origin.repo_path) if origin.repo_path else self.root_of(origin), project.branch, project.head
+        return (Path(project.source_repo), project.branch, None) if project.source_repo else (None, "", None)
 
     async def _found(self, project: Project, root: Path, unsafe: bool) -> Workspace | None:
         """The tree as it was left; None for one that a crash left half made, which is removed, as nothing was built on it yet."""
@@ -65,12 +74,44 @@ class Grounds:
         return workspace
 
     async def _container(self, project: Project) -> Workspace:
-        try:
-            module = importlib.import_module(_LXC)
-        except ModuleNotFoundError as exc:
-            raise ProjectFailedError("projects in containers are not available in this version", hint="use --where local") from exc
-        workspace: Workspace = await module.open_container_workspace(project, self._store, self._places)
+        """The tree in the project's container; its mirror here holds every commit, whatever becomes of the container."""
+        mirror, started = self.root_of(project), bool(project.workflow_id and project.head)
+        if started and not mirror.exists():
+            raise self._not_here(project, mirror)
+        room = Room(project, self._store, self._places, self._config)
+        target, directory = await room.ready(), self._config().executor.containers.directory
+        copies = ClonedContainers(room, directory)
+        mirror.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if mirror.exists():
+            try:
+                workspace = await LxcWorkspace.open(target, directory, mirror, fresh_places=copies)
+            except GitError:
+                if started:
+                    raise
+                await LocalWorkspace(mirror, None).destroy()
+                return await self._container(project)
+        else:
+            source, branch, base = await self._source(project)
+            if source is None:
+                workspace = await LxcWorkspace.create(target, directory, mirror, fresh_places=copies)
+            else:
+                workspace = await LxcWorkspace.from_repo(source, branch, target, directory, mirror, base=base, fresh_places=copies)
+        self._remote[project.id] = workspace
         return workspace
+
+    async def let_go(self, project_id: str) -> bool:
+        """Close the way to a project's container, if it has one; says whether it had. The tree stays where it is."""
+        workspace = self._remote.pop(project_id, None)
+        if workspace is None:
+            return False
+        with suppress(UnreachableError):
+            await workspace.close()
+        return True
+
+    async def close(self) -> None:
+        """Close the way to every container."""
+        for project_id in list(self._remote):
+            await self.let_go(project_id)
 
     async def sweep(self) -> None:
         """Remove test copies that a crash left behind. Only before any project runs."""

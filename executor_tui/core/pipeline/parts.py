@@ -64,11 +64,15 @@ class ProjectFailedError(ExecutorError):
 class WaitError(Exception):
     """Nothing can be done now. The workflow is put aside, holding nothing, until `wake_at`, an answer to `question_id`, or new keys.
 
-    `wait` is one of "model" (limits, a server that is down), "keys" (none at all), "answer", "pause", "machine".
+    `wait` is one of "model" (limits, a server that is down), "keys" (none at all), "answer", "pause", "machine", "change" (consent to
+    `change_id`, or the end of quiet hours).
     """
 
-    def __init__(self, wait: str, detail: str, *, wake_at: datetime | None = None, question_id: str = "", agent_id: str = "") -> None:
+    def __init__(
+        self, wait: str, detail: str, *, wake_at: datetime | None = None, question_id: str = "", agent_id: str = "", change_id: str = ""
+    ) -> None:
         super().__init__(detail)
+        self.change_id = change_id
         self.wait, self.detail, self.wake_at, self.question_id, self.agent_id = wait, detail, wake_at, question_id, agent_id
 
 

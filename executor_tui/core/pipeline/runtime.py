@@ -24,6 +24,7 @@ from executor_tui.core.pipeline.parts import ModelAccess, OpenWorkspace, Parts, 
 from executor_tui.core.pipeline.run import fail, run_project
 from executor_tui.core.skill_injector import SkillInjector
 from executor_tui.domain.agent import AgentState
+from executor_tui.domain.change import ChangeStatus
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.crash import crash_point
 from executor_tui.domain.errors import StoreError
@@ -48,7 +49,7 @@ class _NoNews(logging.Filter):
 
 PIPELINE_VERSION = durable.APPLICATION_VERSION
 """Bumped by hand, with the application version of all workflows, when the steps of a project change their order or their results."""
-RETRY_S = 30.0
+RETRY_S, CONSENT_S = 30.0, 3_600.0
 ATTEND_S = 60.0
 """How often, at the latest, the projects put aside are looked over."""
 ASIDE, OVER_BADLY = "CANCELLED", ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -77,7 +78,7 @@ class Pipeline:
         *,
         open_workspace: OpenWorkspace | None = None,
     ) -> None:
-        self._grounds = Grounds(places, store)
+        self._grounds = Grounds(places, store, lambda: self._parts.config)
         skills = SkillInjector(config)
         self._parts = Parts(store, places, config, clock, node_id, model_access, open_workspace or self._grounds.open, skills)
         self._store, self._clock, self._node_id = store, clock, node_id
@@ -111,6 +112,7 @@ class Pipeline:
         await asyncio.gather(*self._tasks, *running, return_exceptions=True)
         await durable.shutdown()
         workflow.bind(None)
+        await self._grounds.close()
         if self._parts.session is not None:
             await self._parts.session.close()
 
@@ -242,6 +244,8 @@ class Pipeline:
         finally:
             if self._runs.get(project_id) is run:
                 del self._runs[project_id]
+                if await self._grounds.let_go(project_id):
+                    self._parts.workspaces.pop(project_id, None)
             self._nudge.set()
 
     def _interrupt(self, project_id: str) -> None:
@@ -268,7 +272,9 @@ class Pipeline:
         target, kind = _WAITS.get(wait.wait, (ProjectStatus.RUNNING, "project.waiting"))
         values: dict[str, Any] = {"detail": wait.detail}
         if target is ProjectStatus.RUNNING:
-            values["wake_at"] = wait.wake_at or self._clock.now() + timedelta(seconds=RETRY_S)
+            retry_s = CONSENT_S if wait.change_id else RETRY_S
+            values["wake_at"] = wait.wake_at or self._clock.now() + timedelta(seconds=retry_s)
+        await self._await_change(project_id, wait.change_id)
         if wait.wait != "quarantine":
             until = f" until {values['wake_at']:%H:%M:%S} UTC" if "wake_at" in values else ""
             event = Event(kind, f"project {project_id} waits{until}: {wait.detail}", Level.WARNING, wait.agent_id, project_id)
@@ -277,6 +283,20 @@ class Pipeline:
         for agent in await self._store.agents.list():
             if agent.project_id == project_id:
                 await records.waiting(self._parts, agent.id, wait.detail)
+
+    async def _await_change(self, project_id: str, change_id: str) -> None:
+        """Note which change is waited for, so that its consent wakes the project; "" for none."""
+        name = f"pipeline.change.{project_id}"
+        if change_id:
+            await self._store.notes.put(name, change_id)
+        elif await self._store.notes.get(name) is not None:
+            await self._store.notes.delete(name)
+
+    async def _change_moved(self, project_id: str) -> bool:
+        """Whether the change that a project waits for no longer waits itself."""
+        change_id = await self._store.notes.get(f"pipeline.change.{project_id}")
+        change = await self._store.changes.find(change_id) if isinstance(change_id, str) else None
+        return change is not None and change.status is not ChangeStatus.WAITING
 
     async def _wake(self, project_id: str) -> bool:
         """Put a project that was put aside back to work if it can go on now. Under its lock, and only once: the row is moved first."""
@@ -297,7 +317,9 @@ class Pipeline:
     async def _can_go_on(self, project: Project) -> bool:
         if project.status is ProjectStatus.ASKING:
             return all(q.answered_at is not None for q in await self._store.questions.of(project.id))
-        return project.status is ProjectStatus.RUNNING and (project.wake_at is None or project.wake_at <= self._clock.now())
+        if project.status is not ProjectStatus.RUNNING:
+            return False
+        return project.wake_at is None or project.wake_at <= self._clock.now() or await self._change_moved(project.id)
 
     async def _attend_for_ever(self) -> None:
         """Look after the projects whenever something changed, and when the next one is due."""
@@ -360,7 +382,7 @@ class Pipeline:
 
     async def _follow(self) -> None:
         async for topics in self._store.feed():
-            if topics & {"project", "questions", "approvals"}:
+            if topics & {"project", "questions", "approvals", "changes"}:
                 self._nudge.set()
 
     async def _status(self, project_id: str) -> str | None:
