@@ -134,27 +134,24 @@ async def compare(calls: int, connections: tuple[int, ...]) -> None:
                 few = max(60, calls // 15) if side.name.startswith("litellm") else calls
                 rows[side.name] = await measure(side, stream=stream, calls=few, connections=connections)
             _print("streaming" if stream else "plain", direct.p50_s, rows)
-        print(f"\n{'memory, MB':<16} {'at rest':>8} {'peak':>8}")
+        print(f"\n{'memory, MB':<16} {'at rest':>9} {'peak':>9}")
         for side in sides:
-            print(f"{side.name:<16} {at_rest[side.name]:>8.0f} {memory_mb(side.pid)[1]:>8.0f}")
+            print(f"{side.name:<16} {at_rest[side.name]:>9.0f} {memory_mb(side.pid)[1]:>9.0f}")
 
 
 def _print(kind: str, direct_s: float, rows: dict[str, Measured]) -> None:
-    bare = rows["bare aiohttp"]
-    ours = rows["Executor"]
-    counts = [c for c in ours.per_s if c > 1]
-    per = "".join(f"{f'calls/s @{c}':>13}" for c in (1, *counts))
-    print(f"\n{kind:<16} {'added p50 ms':>13}{per} {'CPU ms/call':>12} {'calls/s of bare':>16}")
+    """Every figure against the bare pass-through's."""
+    bare, ours = rows["bare aiohttp"], rows["Executor"]
+    counts = tuple(ours.per_s)
+    print(f"\n{kind:<16} {'added p50':>10}" + "".join(f"{f'calls/s @{count}':>13}" for count in counts) + f" {'CPU a call':>11}")
     for name, row in rows.items():
-        per = "".join(f"{row.per_s[c]:>13.0f}" for c in (1, *counts))
-        share = row.per_s[counts[-1]] / bare.per_s[counts[-1]]
-        print(f"{name:<16} {(row.p50_s - direct_s) * 1e3:>13.2f}{per} {row.cpu_ms:>12.2f} {share:>15.0%}")
-    theirs = rows.get("litellm proxy")
-    if theirs is not None:
-        added = (theirs.p50_s - direct_s) / max(1e-9, ours.p50_s - direct_s)
-        more = ours.per_s[counts[-1]] / theirs.per_s[counts[-1]]
-        cpu = theirs.cpu_ms / ours.cpu_ms
-        print(f"litellm adds {added:.1f} × the latency, uses {cpu:.1f} × the CPU; Executor serves {more:.1f} × the calls")
+        added = (row.p50_s - direct_s) / (bare.p50_s - direct_s)
+        per = "".join(f"{row.per_s[count] / bare.per_s[count]:>13.0%}" for count in counts)
+        print(f"{name:<16} {added:>8.1f} ×{per} {row.cpu_ms / bare.cpu_ms:>9.1f} ×")
+    if (theirs := rows.get("litellm proxy")) is not None:
+        added = (theirs.p50_s - direct_s) / (ours.p50_s - direct_s)
+        more, cpu = theirs.cpu_ms / ours.cpu_ms, ours.per_s[counts[-1]] / theirs.per_s[counts[-1]]
+        print(f"litellm adds {added:.1f} × Executor's latency and uses {more:.1f} × its CPU; Executor serves {cpu:.1f} × its calls")
 
 
 def main() -> None:

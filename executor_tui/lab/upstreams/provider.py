@@ -110,6 +110,10 @@ class SimulatedProvider:
             if connection.transport is not None:
                 connection.transport.abort()
 
+    def begin(self) -> None:
+        """The schedule of faults counts from now."""
+        self._began_s = self.clock.monotonic_s()
+
     async def stop(self) -> None:
         self.stopping.set()
         if self._runner is not None:
