@@ -39,6 +39,7 @@ class Node:
         self.election = Election(store.leases, clock, self.id, config.executor.node.lease_s)
         self.gateway = GatewayChild(places, clock, self._gateway_moved)
         self._tasks: list[asyncio.Task[None]] = []
+        self._wired = asyncio.Event()
         self._access: dict[tuple[str, str], str] = {}
 
     # -- start and stop ------------------------------------------------------------------------------------------------------------
@@ -61,6 +62,8 @@ class Node:
         row = NodeRow(self.id, host_name(), os.getpid(), boot_id(), __version__, "", self.clock.now(), self.clock.now())
         await self.store.nodes.put(row)
         await self.store.events.add(Event("node.started", f"node {self.id} started on {row.host} (process {row.pid})"))
+        # First of all: it takes the longest to come up, and recovery waits for it before it calls anybody offline.
+        self._spawn("gateway", self.gateway.run)
         self.pipeline = Pipeline(self.store, self.places, self.config, self.clock, self.id, self.model_access)
         self.changes = ChangeHost(self.store, self.places, self._settings, self.id, wanted=self._leads, model_access=self.model_access)
         # Both kinds of work must find their way before DBOS comes up: it puts unfinished workflows back to work at once.
@@ -69,7 +72,7 @@ class Node:
         await self.changes.start()
         parts = Parts(self.store, self.places, self.clock, self.id, self.election, self.pipeline, self.recovery, gateway_up=self.gateway.up)
         self.orchestrator = Orchestrator(parts, self.config)
-        self._spawn("gateway", self.gateway.run)
+        self._wired.set()
         self._spawn("orchestrator", self.orchestrator.run)
         self._spawn("changes", self.changes.run)
         self._spawn("containers", Keeper(self.store, self.places, self._settings, self._leads).run)
@@ -145,7 +148,8 @@ class Node:
         if not url:
             kind, text, level = ("gateway.down", "the gateway is down", Level.WARNING)
         await self.store.events.add(Event(kind, text, level, subject_id=self.id))
-        self.orchestrator.ping_soon()
+        if self._wired.is_set():
+            self.orchestrator.ping_soon()
 
     async def _watch_config(self) -> None:
         async for change in watch(self.places.config_dir):

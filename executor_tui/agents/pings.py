@@ -1,6 +1,8 @@
 """How each kind of agent answers `ping`: a real read of what it stands on, with its latency."""
 
+import asyncio
 import importlib
+from dataclasses import replace
 from types import TracebackType
 
 import aiohttp
@@ -22,6 +24,7 @@ class Pings:
     def __init__(self, store: Store, config: Config, places: Places) -> None:
         self._store, self._config, self._places = store, config, places
         self._session: aiohttp.ClientSession | None = None
+        self._gateway: asyncio.Task[Ping] | None = None
         self._entries: dict[str, AgentEntry] = {entry.id: entry for entry in config.fleet_registry.agents}
 
     async def __aenter__(self) -> "Pings":
@@ -29,6 +32,9 @@ class Pings:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._gateway is not None:
+            self._gateway.cancel()
+            await asyncio.gather(self._gateway, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 
@@ -50,22 +56,29 @@ class Pings:
         return answer
 
     async def _ping_gateway(self, agent: Agent) -> Ping:
+        """The gateway is asked once in a round, however many agents stand on it."""
+        if self._gateway is None:
+            self._gateway = asyncio.create_task(self._ask_gateway(), name="ping-gateway")
+        return replace(await asyncio.shield(self._gateway), agent_id=agent.id)
+
+    async def _ask_gateway(self) -> Ping:
+        """Its answer, under nobody's name."""
         url = await gateway_url(self._store)
         if url is None:
-            return Ping(agent.id, AgentState.OFFLINE, "no gateway: no node leads; start one with: executor --no-ui")
+            return Ping("", AgentState.OFFLINE, "no gateway: no node leads; start one with: executor --no-ui")
         assert self._session is not None
         started = self._store.clock.monotonic_s()
         try:
             async with self._session.get(f"{url}/healthz") as answer:
                 status = answer.status
         except (aiohttp.ClientError, OSError) as exc:
-            return Ping(agent.id, AgentState.OFFLINE, f"the gateway at {url} does not answer: {type(exc).__name__}")
+            return Ping("", AgentState.OFFLINE, f"the gateway at {url} does not answer: {type(exc).__name__}")
         latency_ms = (self._store.clock.monotonic_s() - started) * 1000
         if status != 200:
-            return Ping(agent.id, AgentState.DEGRADED, f"the gateway answers {status}", latency_ms)
+            return Ping("", AgentState.DEGRADED, f"the gateway answers {status}", latency_ms)
         if latency_ms > SLOW_MS:
-            return Ping(agent.id, AgentState.DEGRADED, f"the gateway took {latency_ms:.0f} ms", latency_ms)
-        return Ping(agent.id, AgentState.ONLINE, "", latency_ms)
+            return Ping("", AgentState.DEGRADED, f"the gateway took {latency_ms:.0f} ms", latency_ms)
+        return Ping("", AgentState.ONLINE, "", latency_ms)
 
 
 async def gateway_url(store: Store) -> str | None:

@@ -91,10 +91,11 @@ async def ping_agents(
 
 
 async def _record(store: Store, agents: Sequence[Agent], answers: Sequence[Ping]) -> None:
-    for agent, answer in zip(agents, answers, strict=True):
-        ping = _keeping_work(agent, answer)
-        if (agent.state, agent.reason) != (ping.state, ping.reason) or agent.last_seen_at is None:
-            await store.agents.pinged(ping)
+    """What changed, of the whole round in one transaction."""
+    pings = [(agent, _keeping_work(agent, answer)) for agent, answer in zip(agents, answers, strict=True)]
+    changed = [p for a, p in pings if (a.state, a.reason) != (p.state, p.reason) or a.last_seen_at is None]
+    if changed:
+        await store.agents.pinged_all(changed)
 
 
 def _keeping_work(agent: Agent, ping: Ping) -> Ping:

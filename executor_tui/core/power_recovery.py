@@ -196,7 +196,8 @@ class PowerRecovery:
         then = self._state.agents if self._state else {}
         checkpoints = {c.agent_id: c for c in await self._store.checkpoints.list()}
         moments = [Moment(self._clock.now(), f"{len(checkpoints)} checkpoints loaded")]
-        work, in_flight_usd = await settle(self._store, self._node_id, started_at)
+        unreported = self._state.unreported if self._state else None
+        work, in_flight_usd = await settle(self._store, self._node_id, started_at, unreported.down_from if unreported else None)
         crash_point("recovery.settled")
         told: list[WorkThen] = []
         await asyncio.gather(self._ping(ping_all, moments), self._resume(resume_work, moments, told), self._collect(moments, told))

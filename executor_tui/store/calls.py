@@ -91,6 +91,14 @@ class Calls(Repository[Call]):
                 )
         return found
 
+    async def lost_since(self, moment: datetime, node_ids: Sequence[str] | None = None) -> tuple[Call, ...]:
+        """Calls marked as lost from then on; with `node_ids` only those carried by these nodes."""
+        c = self.table.c
+        where = [c.status == CallStatus.LOST.value, c.ended_at >= moment]
+        if node_ids is not None:
+            where.append(c.node_id.in_(node_ids))
+        return await self._many(select(self.table).where(*where).order_by(c.started_at, c.id))
+
     async def spend(
         self,
         *,

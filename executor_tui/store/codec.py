@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
 from functools import cache
@@ -26,6 +26,14 @@ def out_values(values: Mapping[str, object]) -> dict[str, Any]:
 def from_row(cls: type[T], row: "Mapping[str, Any] | RowMapping") -> T:
     """A row as its dataclass. Columns the class does not know are left aside, so an older program reads a newer table."""
     return cls(**{name: convert(row[name]) for name, convert in _converters(cast(Hashable, cls)).items() if name in row})
+
+
+def from_rows(cls: type[T], rows: Sequence["Mapping[str, Any] | RowMapping"]) -> tuple[T, ...]:
+    """Many rows of one query: which columns there are is looked up once."""
+    if not rows:
+        return ()
+    there = [(name, convert) for name, convert in _converters(cast(Hashable, cls)).items() if name in rows[0]]
+    return tuple(cls(**{name: convert(row[name]) for name, convert in there}) for row in rows)
 
 
 def _out(value: object) -> object:

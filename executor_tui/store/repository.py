@@ -12,7 +12,7 @@ from executor_tui.domain.errors import NotFoundError
 from executor_tui.domain.event import Event
 from executor_tui.domain.node import Lease
 from executor_tui.store import tables
-from executor_tui.store.codec import from_row, out_values, to_row
+from executor_tui.store.codec import from_row, from_rows, out_values, to_row
 from executor_tui.store.database import Database
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Repository(Generic[T]):
         return None if row is None else from_row(self.cls, row)
 
     async def _many(self, statement: Executable) -> tuple[T, ...]:
-        return tuple(from_row(self.cls, row) for row in await self.db.all(statement))
+        return from_rows(self.cls, await self.db.all(statement))
 
     async def _insert(self, item: T, event: Event | None = None, fence: Lease | None = None) -> None:
         async with self.db.write(*self._topics(event), fence=fence) as conn:

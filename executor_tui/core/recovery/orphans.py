@@ -1,6 +1,7 @@
 """Containers that an outage left without an owner: found by their tags, collected by a change like any other, so never without consent.
 
-A container tagged with a run that this installation does not know is only told of: it may belong to another one.
+A container tagged with a run that this installation does not know is only told of: it may belong to another one. Containers that projects
+live in are put away by core.containers.keeper.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from executor_tui.config.places import Places
 from executor_tui.core.changes.requests import submit
 from executor_tui.core.recovery.report import NEEDS_YOU, WAITING, WorkThen
 from executor_tui.domain.errors import ExecutorError
+from executor_tui.domain.project import Where
 from executor_tui.store.store import Store
 
 BY = "power recovery"
@@ -39,9 +41,10 @@ async def collect(store: Store, config: Config, places: Places) -> list[WorkThen
 async def _on(device_id: str, store: Store, config: Config, places: Places) -> list[WorkThen]:
     device = await open_device(device_id, store, config, places)
     assert isinstance(device, ProxmoxDevice)
-    projects = {p.id: p.status for p in await store.projects.list()}
+    known = await store.projects.list()
+    projects, kept = {p.id: p.status for p in known}, {p.id for p in known if p.where is Where.LXC}
     changes = {c.id: c.status for c in await store.changes.list()}
-    found = orphans(await device.driver.containers(), projects, changes)
+    found = [o for o in orphans(await device.driver.containers(), projects, changes) if o.run_id not in kept]
     ours = [o for o in found if o.run_id in projects or o.run_id in changes]
     rows = [_row(o, NEEDS_YOU, "not of this installation, perhaps; see: executor lxc orphans") for o in found if o not in ours]
     todo = collecting(ours, config.executor.containers.keep)

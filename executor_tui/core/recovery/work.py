@@ -84,13 +84,18 @@ async def release(store: Store, project_id: str, by: str) -> bool:
     return await store.projects.move(project_id, (ProjectStatus.QUARANTINED,), ProjectStatus.QUEUED, event, detail="")
 
 
-async def settle(store: Store, node_id: str, started_at: datetime) -> tuple[list[WorkThen], float]:
-    """Calls of dead gateways become lost, approvals past their deadline expire, others go on waiting. Returns rows and the USD lost."""
+async def settle(store: Store, node_id: str, started_at: datetime, since: datetime | None = None) -> tuple[list[WorkThen], float]:
+    """Calls of dead gateways become lost, approvals past their deadline expire, others go on waiting. Returns rows and the USD lost.
+
+    Calls that the new gateway, or a start that died, has marked as lost since the outage (`since`) are told of too.
+    """
     now = store.clock.now()
     late = [a for a in await store.approvals.pending() if a.expires_at is not None and a.expires_at <= now]
     await store.approvals.expire(now)
     waiting = await store.approvals.pending()
-    lost = await store.calls.lose_in_flight(node_ids=await _dead_nodes(store, node_id), before=started_at)
+    dead = await _dead_nodes(store, node_id)
+    await store.calls.lose_in_flight(node_ids=dead, before=started_at)
+    lost = await store.calls.lost_since(since or now, dead)
     usd = sum(call.estimate_usd for call in lost)
     rows = [WorkThen(a.id, "approval", EXPIRED, f"{a.subject}; unanswered by its deadline, taken as no") for a in late]
     for approval in waiting:
