@@ -63,7 +63,8 @@ class Desk:
                 return False
             if not isinstance(top, ConsoleScreen):
                 return True
-            return not top._loading and not top._again and not top.has_class("-loading") and bool(top.query("Prompt"))
+            drawn = not top.has_class("-data") or all(text._rows or not text.lines for text in top.query(Lines))
+            return not top._loading and not top._again and not top.has_class("-loading") and bool(top.query("Prompt")) and drawn
 
         await self.until(settled, "the screen has settled")
         await self.pilot.pause(0.02)
@@ -78,6 +79,8 @@ class Desk:
         for char in text:
             self.send(char)
         await self.until(lambda: not self.app._keys._busy)
+        for _ in range(3):  # from the input to the prompt, to the screen, to what it filters
+            await self.pilot.pause()
 
     def send(self, char: str) -> None:
         """One key, without waiting for anything."""
@@ -127,15 +130,17 @@ NAMES = {
 @asynccontextmanager
 async def open_desk(
     places: Places, *, seeded: bool = True, size: tuple[int, int] = (80, 24), view_only: bool = False, node: NodeKeeper | None = None,
-    fill: Callable[[Store], "asyncio.Future[None]"] | None = None, settle: bool = True,
+    repo: bool = False, settle: bool = True,
 ) -> AsyncIterator[Desk]:  # fmt: skip
-    """A console at work. `seeded` fills the store with tests/ui/seed.py."""
+    """A console at work. `seeded` fills the store with tests/ui/seed.py; with `repo` one of its projects has a repository."""
+    from repo import make_repo
     from seed import seed
 
     clock = DeskClock()
     store = await Store.open(default_url(places.state_dir), clock)
     if seeded:
-        await seed(store)
+        path = places.state_dir / "projects" / "prj-invoices"
+        await seed(store, str(path) if repo else "", await asyncio.to_thread(make_repo, path) if repo else ())
     app = ExecutorApp(places, clock, Identity("anna", "ssh 10.0.0.5"), view_only=view_only, node=node, zone=UTC)
     try:
         async with app.run_test(size=size) as pilot:

@@ -1,6 +1,7 @@
 """A lively fleet in a store: what the console's tests and pictures look at. Everything is derived from the clock's now, nothing is random."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from executor_tui.domain.agent import Agent, AgentState, AgentType, Role
@@ -260,8 +261,8 @@ def receipts(now: datetime) -> tuple[Receipt, ...]:
     )  # fmt: skip
 
 
-async def seed(store: Store) -> None:
-    """Fill a store."""
+async def seed(store: Store, repo: str = "", commits: Sequence[str] = ()) -> None:
+    """Fill a store. With `repo`, prj-invoices has that repository and its accepted steps these commits."""
     now = store.clock.now()
     await store.nodes.put(Node("node-home", "home", 4242, "boot-1", "0.1.0", "http://127.0.0.1:4117", ago(now, hours=9), now))
     await store.leases.take("node-home", 10 * 365 * 86400.0)
@@ -275,9 +276,11 @@ async def seed(store: Store) -> None:
     await store.limits.put([LimitRow("google/default", "gemini-pro", kind, value, source="provider", used=used, resets_at=now + timedelta(hours=11))
                             for kind, value, used in limits])  # fmt: skip
     for project in reversed(projects(now)):
-        await store.projects.create(project)
+        here = project.id == "prj-invoices" and repo
+        await store.projects.create(replace(project, repo_path=repo, head=commits[-1]) if here else project)
+    ids = iter(commits)
     for step in steps(now):
-        await store.steps.put(step)
+        await store.steps.put(replace(step, commit=next(ids)) if commits and step.commit else step)
     await store.questions.ask(Question(
         "qst-1", "prj-backup", "rounds", "4 rounds are used and 1 test still fails (test_resume_after_break). How shall it go on?",
         ("3 more rounds", "stop here and deliver what works"), created_at=ago(now, minutes=21),

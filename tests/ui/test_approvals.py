@@ -24,7 +24,7 @@ def request(number: int, **kw: object) -> Approval:
 
 
 async def open_approval(desk: Desk, approval_id: str) -> ApprovalModal:
-    desk.app.open_approval(approval_id)
+    desk.app.call_later(desk.app.open_approval, approval_id)
     await desk.until(lambda: isinstance(desk.app.screen, ApprovalModal) and desk.app.screen._visible_at_s is not None)
     modal = desk.app.screen
     assert isinstance(modal, ApprovalModal)

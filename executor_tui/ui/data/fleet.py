@@ -19,9 +19,9 @@ class FleetView:
     agents: tuple[Agent, ...]
 
     def summary(self) -> str:
-        """`7 agents · 2 busy · 1 offline`; online agents are not news."""
+        """`7 agents · 1 offline · 2 busy`, the worst first; online agents are not news."""
         counts = Counter("paused" if a.paused else a.state.value for a in self.agents)
-        named = [f"{counts[s]} {s}" for s in ("busy", "waiting", "degraded", "offline", "paused") if counts[s]]
+        named = [f"{counts[s]} {s}" for s in ("offline", "degraded", "waiting", "busy", "paused") if counts[s]]
         return " · ".join([f"{len(self.agents)} agents" if len(self.agents) != 1 else "1 agent", *named])
 
 

@@ -20,7 +20,7 @@ from executor_tui.ui.form import left, money
 from executor_tui.ui.keys import bind
 from executor_tui.ui.messages import DataFailed, DataLoaded
 from executor_tui.ui.modals.base import Modal
-from executor_tui.ui.states import Cell, look
+from executor_tui.ui.states import Cell, look, look_word
 from executor_tui.ui.widgets.lines import Lines
 from executor_tui.ui.widgets.press import Choice, Press
 from executor_tui.ui.widgets.spans import Line, fact, line
@@ -170,7 +170,7 @@ class ApprovalModal(Modal[None]):
         rows += [fact("Asked by", " · ".join(p for p in (a.agent_id, a.project_id or "") if p))] if a.agent_id or a.project_id else []
         rows += [fact("Why", a.why)] if a.why else []
         rows += [fact("Model", a.model_id)] if a.model_id else []
-        rows += [(Cell(f"{'Risk':<12} ", "dim"), Cell(a.risk, "bad" if a.risk == "destructive" else "warn"))] if a.risk else []
+        rows += [(Cell(f"{'Risk':<12} ", "dim"), look_word(a.risk).cell)] if a.risk else []
         rows.append(fact("Cost", self._cost(view), "warn" if self._over(view) else "plain"))
         rows.append(fact("If denied", a.if_denied or "the request goes on without it"))
         if view.lookers:
@@ -200,8 +200,8 @@ class ApprovalModal(Modal[None]):
             return "nothing" if held is None else f"nothing known; {money(held)} of the budget is left"
         if held is None:
             return f"about {money(estimate)}; no budget is set"
-        share = f", {estimate / held:.0%} of it" if held > 0 else ""
-        return f"about {money(estimate)} of {money(held)} left{share}" + ("  ▲ more than is left" if estimate > held else "")
+        share = "  ▲ more than is left" if estimate > held else f", {estimate / held:.0%} of it" if held > 0 else ""
+        return f"about {money(estimate)} of {money(held)} left{share}"
 
     # -- deciding ---------------------------------------------------------------------------------------------
 

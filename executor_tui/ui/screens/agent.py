@@ -74,7 +74,7 @@ class AgentScreen(TextScreen[AgentView]):
              Cell(money(c.cost_usd or c.estimate_usd)))
             for c in view.calls[:8]
         ]  # fmt: skip
-        return [line(""), heading("Calls"), *table(("At", "", "Model", "In", "Out", "Took", "Cost"), rows, (8, 11, 20, -6, -6, -7, -9))]
+        return [line(""), heading("Calls"), *table(("At", "", "Model", "In", "Out", "Took", "Cost"), rows, (8, 11, 18, -6, -6, -7, -9))]
 
     def _said(self, view: AgentView) -> list[Line]:
         rows = [

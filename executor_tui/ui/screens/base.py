@@ -71,6 +71,8 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
         self._ticker: Timer | None = None
         self._took_s = 0.0
         self._covered = True
+        # The styles in force are those of the theme in force: without this Textual parses them all again for each new screen.
+        self._css_update_count = self.app._css_update_count
 
     # -- for subclasses ---------------------------------------------------------------------------------------
 

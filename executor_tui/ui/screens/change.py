@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from executor_tui.domain.approval import Approval
 from executor_tui.domain.change import Receipt
 from executor_tui.ui.data import infra
 from executor_tui.ui.data.infra import ChangeView
@@ -45,7 +46,7 @@ class ChangeScreen(TextScreen[ChangeView]):
         c, zone = view.change, self.console.zone
         asked = " for ".join(part for part in (c.requested_by or c.agent_id, c.project_id) if part)
         approval = view.approval
-        consent = f"{look(approval.status).word} by {approval.decided_by or 'nobody yet'}" if approval is not None else "by policy"
+        consent = _consent(approval) if approval is not None else "by policy"
         return [
             line(c.summary, "strong"), line(""),
             (Cell(f"{'State':<12} ", "dim"), look(c.status).cell), *([fact("Because", c.detail)] if c.detail else []),
@@ -72,3 +73,8 @@ def _diff(row: str) -> Line:
 
 def _json(title: str, value: object) -> list[Line]:
     return [heading(title), *lines(json.dumps(value, indent=2, ensure_ascii=False, default=str), "dim", "  ")] if value else []
+
+
+def _consent(approval: Approval) -> str:
+    word = look(approval.status).word
+    return f"{word} by {approval.decided_by}" if approval.decided_by else word

@@ -8,9 +8,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from executor_tui.domain.agent import Agent
-from executor_tui.ui.data import fleet
-from executor_tui.ui.data.fleet import FleetView
 from executor_tui.ui.form import age, duration_ms, money
 from executor_tui.ui.keys import bind
 from executor_tui.ui.screens.base import ConsoleScreen, style_path
@@ -19,18 +16,20 @@ from executor_tui.ui.widgets.columns import Column
 from executor_tui.ui.widgets.rows import Rows
 
 if TYPE_CHECKING:
+    from executor_tui.domain.agent import Agent
     from executor_tui.store.store import Store
+    from executor_tui.ui.data.fleet import FleetView
 
 _URGENCY = {"offline": 0, "degraded": 1, "waiting": 2, "busy": 3, "online": 4}
 
 
-def _doing(agent: Agent, _now: datetime) -> Cell:
+def _doing(agent: "Agent", _now: datetime) -> Cell:
     """What it does, or why it does not."""
     unwell = agent.state in ("degraded", "offline", "waiting") and agent.reason
     return Cell(agent.reason if unwell else agent.task or agent.reason, agent_look(agent).tone if unwell else "plain")
 
 
-COLUMNS: tuple[Column[Agent], ...] = (
+COLUMNS: "tuple[Column[Agent], ...]" = (
     Column("agent", "Agent", 16, lambda a, _: Cell(a.id, "strong"), lambda a: a.id),
     Column("state", "State", 11, lambda a, _: agent_look(a).cell, lambda a: _URGENCY.get(a.state.value, 9)),
     Column("role", "Role", 11, lambda a, _: Cell(a.role.value.replace("_", " "), "dim"), lambda a: a.role.value, from_width=100),
@@ -44,9 +43,9 @@ COLUMNS: tuple[Column[Agent], ...] = (
 )  # fmt: skip
 
 
-class FleetScreen(ConsoleScreen[FleetView]):
+class FleetScreen(ConsoleScreen["FleetView"]):
     SECTION = "fleet"
-    TOPICS = fleet.TOPICS
+    TOPICS = frozenset({"fleet"})
     TICKS = True
     CSS_PATH = style_path("fleet")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -58,10 +57,12 @@ class FleetScreen(ConsoleScreen[FleetView]):
     def compose_body(self) -> ComposeResult:
         yield Rows(COLUMNS, lambda a: a.id, self.now, fresh=lambda a: self.console.is_fresh("fleet", a.state_since), id="agents")
 
-    async def fetch(self, store: "Store", at: datetime | None) -> FleetView:
+    async def fetch(self, store: "Store", at: datetime | None) -> "FleetView":
+        from executor_tui.ui.data import fleet
+
         return await fleet.fetch(store, at)
 
-    def nothing_in(self, view: FleetView) -> bool:
+    def nothing_in(self, view: "FleetView") -> bool:
         return not view.agents
 
     def empty(self) -> Sequence[Cell]:
@@ -74,11 +75,11 @@ class FleetScreen(ConsoleScreen[FleetView]):
     def summary(self) -> str:
         return self.view.summary() if self.view else ""
 
-    def present(self, view: FleetView) -> None:
+    def present(self, view: "FleetView") -> None:
         self.agents.set_items(view.agents)
 
     @property
-    def agents(self) -> Rows[Agent]:
+    def agents(self) -> "Rows[Agent]":
         return self.query_one("#agents", Rows)
 
     @on(Rows.Opened)

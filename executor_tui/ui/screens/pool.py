@@ -43,7 +43,7 @@ class PoolScreen(TextScreen[PoolView]):
             for k in view.keys
         ]  # fmt: skip
         head = ("Key", "State", "Tier", "Calls", "Fail", "Used", "Spent", "")
-        return [heading("Keys", "they share this pool's quota"), *table(head, rows, (6, 12, 8, -6, -5, -5, -8, 20))]
+        return [heading("Keys", "they share this pool's quota"), *table(head, rows, (6, 12, 8, -6, -5, -5, -8, 0), self.room)]
 
     def _parks(self, view: PoolView) -> list[Line]:
         now, zone = self.now(), self.console.zone
@@ -53,7 +53,9 @@ class PoolScreen(TextScreen[PoolView]):
             for p in view.parks
         ]  # fmt: skip
         return (
-            [heading("Parks"), *table(("What", "Left", "Until", "Reason", "Known from", ""), rows, (22, 15, 8, 16, 10, 30))] if rows else []
+            [heading("Parks"), *table(("What", "Left", "Until", "Reason", "Known from", ""), rows, (20, 9, 8, 15, 10, 0), self.room)]
+            if rows
+            else []
         )
 
     def _limits(self, view: PoolView) -> list[Line]:
@@ -64,7 +66,7 @@ class PoolScreen(TextScreen[PoolView]):
             for limit in view.limits
         ]  # fmt: skip
         head = ("Model", "Limit", "Used", "", "Resets", "Known from")
-        return [heading("Limits"), *table(head, rows, (22, 6, 10, 16, 8, 12))] if rows else []
+        return [heading("Limits"), *table(head, rows, (20, 5, 10, 14, 8, 0), self.room)] if rows else []
 
     def _models(self, view: PoolView) -> list[Line]:
         rows = [
@@ -83,7 +85,7 @@ class PoolScreen(TextScreen[PoolView]):
             for c in view.calls
         ]  # fmt: skip
         head = ("At", "", "Model", "Agent", "Took", "Cost", "")
-        return [heading("Calls", "latest first"), *table(head, rows, (8, 11, 16, 14, -7, -8, 16))] if rows else []
+        return [heading("Calls", "latest first"), *table(head, rows, (8, 10, 14, 14, -6, -7, 0), self.room)] if rows else []
 
 
 def _gauge(used: float, value: float) -> str:

@@ -27,6 +27,16 @@ class TextScreen(ConsoleScreen[V]):
     def text(self) -> Lines:
         return self.query_one("#text", Lines)
 
+    @property
+    def room(self) -> int:
+        """Cells of a line: the screen's without the margin and the scroll bar."""
+        return self.size.width - 2
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        if self.view is not None and self.has_class("-data"):
+            self.present(self.view)
+
     async def action_filter(self) -> None:
         (await self.prompt()).open("filter", "find: ", self.active_filter())
 

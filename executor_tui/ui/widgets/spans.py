@@ -79,12 +79,21 @@ def as_text(rows: Iterable[Line]) -> str:
     return "\n".join(plain(row) for row in rows)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Cell]], widths: Sequence[int]) -> list[Line]:
-    """A small fixed table inside a text; a width below zero aligns right."""
+NARROWEST = 8
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Cell]], widths: Sequence[int], total: int = 0) -> list[Line]:
+    """A small fixed table inside a text; a width below zero aligns right. A last width of 0 takes what is left of `total` cells, and its
+    column goes when that is next to nothing."""
     from executor_tui.ui.text import fit
 
+    if widths[-1] == 0:
+        rest = total - sum(abs(w) + 2 for w in widths[:-1])
+        widths = (*widths[:-1], rest) if rest >= NARROWEST else widths[:-1]
+
     def cells(row: Sequence[Cell]) -> Line:
-        shown = zip(row, widths, strict=True)
-        return tuple(Cell(fit(clean(c.text), abs(w), w < 0) + "  ", c.tone) for c, w in shown)
+        shown = list(zip(row, widths, strict=False))
+        gaps = ["  "] * (len(shown) - 1) + [""]
+        return tuple(Cell(fit(clean(c.text), abs(w), w < 0) + gap, c.tone) for (c, w), gap in zip(shown, gaps, strict=True))
 
     return [cells([Cell(h, "dim") for h in head]), *(cells(row) for row in rows)]
