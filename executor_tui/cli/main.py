@@ -1,5 +1,6 @@
 """`executor`: the way in. When only the console is asked for, its last screen is on the terminal before anything else is imported."""
 
+import gc
 import os
 import sys
 
@@ -45,6 +46,8 @@ def _console(wanted: Wanted) -> int:
     from executor_tui.ui.curtain import Curtain
 
     curtain = Curtain(state_dir(wanted.state))
+    # Nothing is garbage yet; looking for it would take a tenth of the time to the first frame. The console turns it on again.
+    gc.disable()
     try:
         curtain.draw()
         from executor_tui.cli.console import open_console

@@ -6,7 +6,7 @@ needs, asks the user when something is missing, and after a restart puts things 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,6 +35,10 @@ class ProjectWork(Protocol):
 
     async def start(self, project: Project) -> None:
         """Begin or continue the durable workflow of a project. Starting one that runs does nothing."""
+        ...
+
+    async def resume(self, projects: Sequence[Project]) -> Mapping[str, str]:
+        """Begin or continue many at once; by id, what kept those from it that could not."""
         ...
 
     async def adopt(self, dead_executor_id: str) -> int:
@@ -135,13 +139,13 @@ class Orchestrator:
 
     async def _resume_own_work(self) -> list[dict[str, object]]:
         """Put unfinished projects back to work: the pipeline recovers their steps, this only makes sure that none is forgotten."""
+        projects = await self._p.store.projects.in_status(ProjectStatus.RUNNING, ProjectStatus.ASKING)
+        failed = await self._p.projects.resume(projects)
         resumed: list[dict[str, object]] = []
-        for project in await self._p.store.projects.in_status(ProjectStatus.RUNNING, ProjectStatus.ASKING):
+        for project in projects:
             outcome, detail = "resumed", f"{project.stage}, round {project.round}"
-            try:
-                await self._p.projects.start(project)
-            except ExecutorError as exc:
-                outcome, detail = "needs you", exc.message
+            if project.id in failed:
+                outcome, detail = "needs you", failed[project.id]
             resumed.append({"id": project.id, "kind": "project", "outcome": outcome, "detail": detail, "goal": project.goal})
         return resumed
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.sql import Insert
 
 from executor_tui.domain.agent import Agent, AgentState, Ping
+from executor_tui.domain.clock import Clock
 from executor_tui.domain.event import Event, Level
 from executor_tui.domain.recovery import Checkpoint
 from executor_tui.store import tables
+from executor_tui.store.batch import Batches, Step
 from executor_tui.store.codec import to_row
+from executor_tui.store.database import Database
 from executor_tui.store.repository import Repository, record
 
 
@@ -46,6 +50,10 @@ class Agents(Repository[Agent]):
         row = await self.db.one(select(func.count().label("count")).select_from(self.table).where(*where))
         found = await self._many(select(self.table).where(*where).order_by(c.state_since, c.id).limit(limit))
         return found, int(row["count"]) if row else 0
+
+    async def at_projects(self) -> tuple[Agent, ...]:
+        """Those that work for a project now."""
+        return await self._many(select(self.table).where(self.table.c.project_id.is_not(None)).order_by(self.table.c.id))
 
     async def pinged(self, ping: Ping) -> None:
         """Record the answer of a ping."""
@@ -89,16 +97,22 @@ def _state_changed(agent: Agent, state: AgentState, reason: str, project_id: str
 
 
 class Checkpoints(Repository[Checkpoint]):
+    """One row per agent. Written past the event loop: a checkpoint costs it next to nothing, however slow the disk."""
+
     table, cls, topic, noun = tables.checkpoints, Checkpoint, "checkpoints", "checkpoint"
 
+    def __init__(self, db: Database, clock: Clock, batches: Batches) -> None:
+        super().__init__(db, clock)
+        self._batches = batches
+        self._put_all = cast(Insert, db.upsert_many(self.table))
+
     async def save(self, checkpoint: Checkpoint) -> None:
-        """On disk when this returns; one row per agent."""
-        await self._put(replace(checkpoint, saved_at=checkpoint.saved_at or self.clock.now()))
+        """On disk when this returns."""
+        await self.save_all((checkpoint,))
 
     async def save_all(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Several at once, in one transaction; on disk when this returns. At most one for each agent."""
         now = self.clock.now()
         rows = [to_row(replace(c, saved_at=c.saved_at or now)) for c in checkpoints]
         if rows:
-            async with self.db.write(self.topic) as conn:
-                await conn.execute(self.db.upsert_many(self.table), rows)
+            await self._batches.write([Step(self._put_all, rows)], [self.topic])

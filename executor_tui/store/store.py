@@ -12,6 +12,7 @@ from executor_tui.store.calls import Calls, VirtualKeys
 from executor_tui.store.changes import Changes, Receipts
 from executor_tui.store.database import Database
 from executor_tui.store.events import Events
+from executor_tui.store.histories import Histories
 from executor_tui.store.keys import Keys, Parks
 from executor_tui.store.limits import Limits
 from executor_tui.store.nodes import Leases, Nodes, Notes, Operators
@@ -30,7 +31,7 @@ class Store:
         self.batches = Batches(db)
         self._pulse = feed.Pulse(db, clock)
         self.agents = Agents(db, clock)
-        self.checkpoints = Checkpoints(db, clock)
+        self.checkpoints = Checkpoints(db, clock, self.batches)
         self.keys = Keys(db, clock)
         self.parks = Parks(db, clock)
         self.limits = Limits(db, clock)
@@ -40,6 +41,7 @@ class Store:
         self.projects = Projects(db, clock)
         self.steps = Steps(db, clock)
         self.questions = Questions(db, clock)
+        self.histories = Histories(db, clock)
         self.events = Events(db, clock)
         self.nodes = Nodes(db, clock)
         self.leases = Leases(db, clock)

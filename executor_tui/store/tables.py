@@ -164,6 +164,12 @@ receipts = Table(
     _json("undo"), _text("previous_digest"), _text("digest"), _time("created_at"),
 )  # fmt: skip
 
+histories = Table(
+    "histories", metadata, Column("project_id", Text, primary_key=True), Column("seq", BigInteger, primary_key=True), _text("sha"),
+    _text("branch"), Column("data", LargeBinary, nullable=False), _time("created_at"),
+)  # fmt: skip
+"""The commits of projects' repositories as git bundles, for Executors of several machines."""
+
 notes = Table("notes", metadata, Column("name", Text, primary_key=True), _json("value"), _time("updated_at"))
 """Small named values that belong to no aggregate: requests to the node, watermarks, the last intake of a file."""
 

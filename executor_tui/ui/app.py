@@ -9,7 +9,7 @@ from textual.binding import BindingType
 
 from executor_tui.config.places import Places
 from executor_tui.domain.errors import ExecutorError
-from executor_tui.ui import commands, lastscreen
+from executor_tui.ui import lastscreen
 from executor_tui.ui.form import clock
 from executor_tui.ui.keys import bind
 from executor_tui.ui.registry import BY_NAME, SECTIONS
@@ -214,6 +214,8 @@ class ExecutorApp(Shell, inherit_bindings=False):
     # -- the command line -------------------------------------------------------------------------------------
 
     async def action_command(self) -> None:
+        from executor_tui.ui import commands
+
         top = self.top
         if top is None:
             return
@@ -228,6 +230,8 @@ class ExecutorApp(Shell, inherit_bindings=False):
         """Carry out a `:` command, or say what is wrong with it."""
         if not line:
             return
+        from executor_tui.ui import commands
+
         await self.try_to(commands.run_command(self, line))
 
     async def try_to(self, work: Coroutine[Any, Any, None]) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from executor_tui.domain.errors import ExecutorError
 from executor_tui.domain.ids import new_id
-from executor_tui.domain.node import Operator
 
 if TYPE_CHECKING:
     from executor_tui.ui.link import StoreLink
@@ -46,6 +45,8 @@ class Attendance:
 
     async def seen(self, screen: str, looking_at: str, view_only: bool) -> None:
         """Record where this operator is now."""
+        from executor_tui.domain.node import Operator
+
         row = Operator(self.id, self.who.name, self.who.origin, screen, view_only, looking_at)
         try:
             if self._attached:

@@ -4,7 +4,6 @@ has no topic (heartbeats growing old)."""
 from typing import TYPE_CHECKING
 
 from executor_tui.domain.errors import ExecutorError
-from executor_tui.ui.data import chrome
 from executor_tui.ui.messages import ChromeLoaded
 from executor_tui.ui.workers import start
 
@@ -21,6 +20,8 @@ class ChromeKeeper:
         self._loading = self._again = False
 
     def topics_changed(self, topics: frozenset[str]) -> None:
+        from executor_tui.ui.data import chrome
+
         if topics & chrome.TOPICS:
             self.refresh()
 
@@ -34,6 +35,8 @@ class ChromeKeeper:
         start(self._app, self._load, "chrome")
 
     async def _load(self) -> None:
+        from executor_tui.ui.data import chrome
+
         clock = self._app.clock
         begun = clock.monotonic_s()
         try:

@@ -4,20 +4,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from executor_tui.domain.approval import Decision
 from executor_tui.domain.errors import ConsentError, UsageError
-from executor_tui.domain.event import Event
-from executor_tui.domain.ids import new_id
-from executor_tui.domain.key import KeyState
-from executor_tui.domain.project import Project, ProjectStatus, Where
 from executor_tui.ui.text import clean
 
 if TYPE_CHECKING:
+    from executor_tui.domain.approval import Decision
+    from executor_tui.domain.event import Event
+    from executor_tui.domain.project import Where
     from executor_tui.store.store import Store
     from executor_tui.ui.link import StoreLink
 
 T = TypeVar("T")
-UNFINISHED = tuple(s for s in ProjectStatus if not s.final)
+
+
+def _event(kind: str, message: str, *, agent_id: str = "", project_id: str = "", subject_id: str = "") -> "Event":
+    from executor_tui.domain.event import Event
+
+    return Event(kind, message, agent_id=agent_id, project_id=project_id, subject_id=subject_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Operations:
 
         async def use(store: "Store") -> str:
             agent = await store.agents.get(agent_id)
-            event = Event(f"agent.{word}", f"{agent.name} {word} by {self.operator}", agent_id=agent_id)
+            event = _event(f"agent.{word}", f"{agent.name} {word} by {self.operator}", agent_id=agent_id)
             await store.agents.update(agent_id, event, paused=paused)
             return f"{agent_id} {word}"
 
@@ -53,7 +56,7 @@ class Operations:
     async def clear_park(self, park_id: str) -> str:
         async def use(store: "Store") -> str:
             park = await store.parks.get(park_id)
-            event = Event("park.cleared", f"park of {park.pool_id} cleared by {self.operator}", subject_id=park_id)
+            event = _event("park.cleared", f"park of {park.pool_id} cleared by {self.operator}", subject_id=park_id)
             await store.parks.clear(park_id, self.operator, event)
             return f"{park.pool_id} is no longer parked"
 
@@ -71,14 +74,16 @@ class Operations:
         """The gateway tests every key that is unverified."""
 
         async def use(store: "Store") -> str:
+            from executor_tui.domain.key import KeyState
+
             key = await store.keys.get(key_id)
-            event = Event("key.test_requested", f"test of key …{key.tail} asked for by {self.operator}", subject_id=key_id)
+            event = _event("key.test_requested", f"test of key …{key.tail} asked for by {self.operator}", subject_id=key_id)
             await store.keys.set_state(key_id, KeyState.UNVERIFIED, "", event)
             return f"key …{key.tail} of {key.provider} is tested again"
 
         return await self._write(use)
 
-    async def decide(self, approval_id: str, decision: Decision) -> str:
+    async def decide(self, approval_id: str, decision: "Decision") -> str:
         """Raises ConflictError when somebody was first."""
 
         async def use(store: "Store") -> str:
@@ -96,14 +101,17 @@ class Operations:
 
         return await self._write(use)
 
-    async def create_project(self, goal: str, budget_usd: float | None, repo: str = "", where: Where = Where.LOCAL) -> str:
+    async def create_project(self, goal: str, budget_usd: float | None, repo: str = "", where: "Where | None" = None) -> str:
         """Returns the new project's id."""
         if not goal.strip():
             raise UsageError("a project needs a goal: say in a sentence what it should do")
 
         async def use(store: "Store") -> str:
+            from executor_tui.domain.ids import new_id
+            from executor_tui.domain.project import Project, Where
+
             wanted = Project(
-                new_id("prj"), goal.strip(), budget_usd=budget_usd, source_repo=repo, where=where, created_by=self.operator,
+                new_id("prj"), goal.strip(), budget_usd=budget_usd, source_repo=repo, where=where or Where.LOCAL, created_by=self.operator,
             )  # fmt: skip
             return (await store.projects.create(wanted)).id
 
@@ -128,10 +136,13 @@ class Operations:
 
     async def cancel_project(self, project_id: str) -> str:
         async def use(store: "Store") -> str:
+            from executor_tui.domain.project import ProjectStatus
+
             project = await store.projects.get(project_id)
-            event = Event("project.cancelled", f"project {project_id} cancelled by {self.operator}", project_id=project_id)
+            event = _event("project.cancelled", f"project {project_id} cancelled by {self.operator}", project_id=project_id)
             values = {"finished_at": store.clock.now(), "detail": f"cancelled by {self.operator}"}
-            if not await store.projects.move(project_id, UNFINISHED, ProjectStatus.CANCELLED, event, **values):
+            unfinished = tuple(s for s in ProjectStatus if not s.final)
+            if not await store.projects.move(project_id, unfinished, ProjectStatus.CANCELLED, event, **values):
                 raise UsageError(f"{project_id} is already {project.status}")
             return f"{project_id} cancelled"
 

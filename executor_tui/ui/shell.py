@@ -1,10 +1,12 @@
 """The console's machinery: the store's link, what comes from it, what is said and done, and how it all ends. Moving about is `app`'s."""
 
+import gc
 import os
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual import events, on
 from textual.app import App
@@ -12,12 +14,11 @@ from textual.filter import LineFilter, NoColor
 from textual.message import Message
 from textual.theme import BUILTIN_THEMES
 
-from executor_tui.config.places import Places
+from executor_tui.config.places import Places, shipped
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import ExecutorError
 from executor_tui.ui import clipboard, crash, lastscreen, themes
 from executor_tui.ui.attendance import SEEN_EVERY_S, Attendance, Identity
-from executor_tui.ui.data.chrome import Chrome
 from executor_tui.ui.keeper import BEAT_S, ChromeKeeper
 from executor_tui.ui.keys import CHANGING, ONLY_OPENS, load_keymap
 from executor_tui.ui.lastscreen import LastScreen
@@ -26,15 +27,35 @@ from executor_tui.ui.memory import Memory
 from executor_tui.ui.messages import ChromeLoaded, SettingsChanged, StoreFailed, StoreOpened, TopicsChanged
 from executor_tui.ui.operations import Operations
 from executor_tui.ui.screens.base import ConsoleScreen, style_path
-from executor_tui.ui.states import Cell, Look
+from executor_tui.ui.states import NO_NODE, Cell, Look
 from executor_tui.ui.text import plural
 from executor_tui.ui.typeahead import KeyFence, TypeAhead
 from executor_tui.ui.workers import WorkFailed, start
 
+if TYPE_CHECKING:
+    from executor_tui.ui.data.chrome import Chrome
+
+
 SAID_FOR_S = 6.0
 KEEP_EVERY_S = 60.0
+SETTLED_S = 1.0
+LINK_AFTER_S = 0.02
+"""The first frame is on its way to the terminal before another thread begins to load the store."""
 QUIET_S = 2.0
 """An approval opens by itself only when no key was pressed for this long."""
+
+
+def sheets() -> list[Path]:
+    """The style sheets of the screens; those of the modals come with the first of them."""
+    return [path for path in sorted(shipped("styles").glob("*.tcss")) if path.stem not in ("console", "modals")]
+
+
+def settle_memory() -> None:
+    """What was loaded without collecting stays: leave it out of every later collection, so that none of them holds up a key."""
+    if not gc.isenabled():
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 class NodeKeeper(Protocol):
@@ -71,7 +92,8 @@ class Shell(App[int], inherit_bindings=False):
     """`node` None: nothing is started or watched (tests, a second machine)."""
 
     TITLE = "Executor"
-    CSS_PATH = style_path("console")
+    CSS_PATH: ClassVar[Any] = [style_path("console"), *sheets()]
+    # All screens' at once: Textual parses every style anew for each file it meets later.
 
     def __init__(
         self, places: Places, clock: Clock, who: Identity, *, view_only: bool = False, node: NodeKeeper | None = None,
@@ -128,7 +150,7 @@ class Shell(App[int], inherit_bindings=False):
         self.problems |= {f"keymap.json {i}": problem for i, problem in enumerate(keymap.problems)}
         self.keymap = keymap.keys
         self.set_keymap(keymap.keys)
-        self.call_after_refresh(self.link.start)
+        self.call_after_refresh(self.set_timer, LINK_AFTER_S, self.link.start)
         self.set_interval(BEAT_S, self._beat)
         self.set_interval(SEEN_EVERY_S, self.be_seen)
         self.set_interval(KEEP_EVERY_S, self._keep_now_and_then)
@@ -197,7 +219,7 @@ class Shell(App[int], inherit_bindings=False):
         if chrome is not None and chrome.lease is not None:
             return chrome.node_look()
         ours = self.node.look() if self.node is not None else None
-        return ours or (chrome or Chrome()).node_look()
+        return ours or (chrome.node_look() if chrome is not None else NO_NODE)
 
     def _each_screen(self, use: Any) -> None:
         screen = next((s for s in reversed(self.screen_stack) if isinstance(s, ConsoleScreen)), None)
@@ -260,6 +282,7 @@ class Shell(App[int], inherit_bindings=False):
         reading = self.store_problem is None and (self.chrome is None or self.screen.has_class("-loading"))
         if not self.live and not reading:
             self.live = True
+            self.set_timer(SETTLED_S, settle_memory)
             self.call_after_refresh(self._keys.release)
 
     def choose_theme(self, name: str) -> None:
@@ -329,7 +352,7 @@ class Shell(App[int], inherit_bindings=False):
         else:
             self.say(Cell("✗ not copied: there is no terminal", "bad"))
 
-    def ring(self, before: Chrome | None) -> None:
+    def ring(self, before: "Chrome | None") -> None:
         """Bell and desktop notification, once, when something new waits and the terminal is not in front."""
         if before is None or self.chrome is None or self.app_focus:
             return

@@ -11,14 +11,14 @@ from datetime import timedelta
 from executor_tui.agents.containers.making import OWN_KEY
 from executor_tui.agents.containers.planning import belongs, own_tags
 from executor_tui.agents.containers.resolving import proof_ref
-from executor_tui.agents.containers.state import Seen
+from executor_tui.agents.containers.state import Seen, marker
 from executor_tui.agents.credentials import open_secret
 from executor_tui.agents.devices import PROXMOX, entry_of_kind, open_device
 from executor_tui.agents.proxmox import ProxmoxDevice
 from executor_tui.config.general import ContainerSettings
 from executor_tui.config.load import Config
 from executor_tui.config.places import Places
-from executor_tui.core.containers.asking import ChangeFailedError, ask, carried_out, change_id
+from executor_tui.core.containers.asking import ChangeFailedError, ask, carried_out
 from executor_tui.core.containers.record import Record, read_record, write_record
 from executor_tui.core.pipeline.parts import ProjectFailedError, WaitError
 from executor_tui.domain.change import Change, ChangeStatus
@@ -69,8 +69,7 @@ class Room:
         try:
             device = await self.device(record)
             await self._quorate(device)
-            container = await self._found(device, record) or await self._made(device, record)
-            record = await read_record(self._store, self.project.id)
+            record, container = await self._standing(device, record)
             container = await self._running(device, record, container)
             target = await self._met(device, record, container)
             if not record.ready:
@@ -90,16 +89,21 @@ class Room:
         if not (await device.driver.status()).quorate:
             raise WaitError("machine", f"{device.id} has no quorum: it can be read, not changed")
 
+    async def _standing(self, device: ProxmoxDevice, record: Record) -> tuple[Record, Container]:
+        """The container there is, or the one that is made now. One that is gone is made anew: the mirror holds every commit."""
+        made = record if record.vmid else await self._made(device, record)
+        found = await self._found(device, made)
+        if found is None:
+            gone = f"container {made.vmid} of project {self.project.id} is gone; another one is made"
+            await self._store.events.add(Event("container.gone", gone, Level.WARNING, device.id, self.project.id))
+            made = await self._made(device, Record(attempt=made.attempt + 1, device=device.id))
+            found = await device.driver.container(made.vmid)
+        return made, found
+
     async def _found(self, device: ProxmoxDevice, record: Record) -> Container | None:
-        """The container the record or its tags lead to; None when there is none any more."""
-        for seen in await self.own(device):
-            made_here = change_id(self.project, "make-") in seen.config.description
-            if made_here and record.vmid in (0, seen.info.vmid):
-                if record.vmid != seen.info.vmid:
-                    made_by = change_id(self.project, f"make-{record.attempt}")
-                    await self._keep(replace(record, vmid=seen.info.vmid, made_by=made_by, device=device.id))
-                return seen.info
-        return None
+        """The container of the record, if it is there and is still that one."""
+        seen = next((s for s in await self.own(device) if s.info.vmid == record.vmid), None)
+        return seen.info if seen is not None and marker(record.made_by) in seen.config.description else None
 
     async def own(self, device: ProxmoxDevice) -> list[Seen]:
         """Every container of this project there is, by its tags and by what its description says."""
@@ -108,19 +112,16 @@ class Room:
         seen = [Seen(c, await device.driver.config(c.node, c.vmid)) for c in found]
         return [s for s in seen if belongs(s, self.project.id)]
 
-    async def _made(self, device: ProxmoxDevice, record: Record) -> Container:
-        if record.vmid:  # it was there once and is gone: the mirror holds every commit, so another one will do
-            gone = f"container {record.vmid} of project {self.project.id} is gone; another one is made"
-            await self._store.events.add(Event("container.gone", gone, Level.WARNING, device.id, self.project.id))
-            record = Record(attempt=record.attempt + 1, device=record.device)
-            await self._keep(record)
+    async def _made(self, device: ProxmoxDevice, record: Record) -> Record:
+        """Have it made, or find that it was; the record says where it is."""
+        await self._keep(record)
         operation: dict[str, object] = {
             "op": "lxc.create", "project": self.project.id, "run": self.project.id, "hostname": self._hostname("")
         }  # fmt: skip
         change = await self._attempt(device, record, operation)
-        vmid = _vmid(change)
-        await self._keep(replace(await read_record(self._store, self.project.id), made_by=change.id, device=device.id, vmid=vmid))
-        return await device.driver.container(vmid)
+        made = Record(record.attempt, change.id, device.id, _vmid(change))
+        await self._keep(made)
+        return made
 
     async def _attempt(self, device: ProxmoxDevice, record: Record, operation: dict[str, object]) -> Change:
         """The change that makes it. One that failed is asked for anew under another name, a few times."""

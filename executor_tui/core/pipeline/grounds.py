@@ -9,6 +9,7 @@ from executor_tui.config.places import Places
 from executor_tui.core.containers.room import Room
 from executor_tui.core.pipeline.parts import ProjectFailedError
 from executor_tui.core.pipeline.requests import origin_of
+from executor_tui.core.pipeline.travel import Travel
 from executor_tui.domain.project import Project, Where
 from executor_tui.store.store import Store
 from executor_tui.workspaces.base import Workspace
@@ -22,6 +23,7 @@ class Grounds:
 
     def __init__(self, places: Places, store: Store, config: Callable[[], Config]) -> None:
         self._places, self._store, self._config = places, store, config
+        self._travel = Travel(store)
         self._remote: dict[str, LxcWorkspace] = {}
 
     async def open(self, project: Project) -> Workspace:
@@ -30,18 +32,24 @@ class Grounds:
             return await self._container(project)
         root = self.root_of(project)
         unsafe = project.where is Where.UNSAFE_LOCAL
-        if root.exists():
+        if root.exists() or await self._arrives(project, root):
             found = await self._found(project, root, unsafe)
             if found is not None:
                 return found
-        elif project.workflow_id and project.head:
-            raise self._not_here(project, root)
         root.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         return await self._make(project, root, unsafe)
 
     def root_of(self, project: Project) -> Path:
         """The tree of a project that lives on this machine."""
         return self._places.projects_dir / project.id / "repo"
+
+    async def _arrives(self, project: Project, root: Path) -> bool:
+        """Unpack a project that was begun on another machine; False for one that was not begun. Raises ProjectFailedError."""
+        if not (project.workflow_id and project.head):
+            return False
+        if not await self._travel.unpack(project, root):
+            raise self._not_here(project, root)
+        return True
 
     def _not_here(self, project: Project, root: Path) -> ProjectFailedError:
         hint = f"build it again from the beginning: executor project fork {project.id} --from 0"
@@ -58,7 +66,10 @@ class Grounds:
         origin_id, _ = origin_of(project)
         if origin_id and project.head:
             origin = await self._store.projects.get(origin_id)
-            return Path(origin.repo_path) if origin.repo_path else self.root_of(origin), project.branch, project.head
+            place = Path(origin.repo_path) if origin.repo_path else self.root_of(origin)
+            if not place.exists() and await self._travel.unpack(origin, self.root_of(origin)):
+                place = self.root_of(origin)
+            return place, project.branch, project.head
         return (Path(project.source_repo), project.branch, None) if project.source_repo else (None, "", None)
 
     async def _found(self, project: Project, root: Path, unsafe: bool) -> Workspace | None:
@@ -76,8 +87,8 @@ class Grounds:
     async def _container(self, project: Project) -> Workspace:
         """The tree in the project's container; its mirror here holds every commit, whatever becomes of the container."""
         mirror, started = self.root_of(project), bool(project.workflow_id and project.head)
-        if started and not mirror.exists():
-            raise self._not_here(project, mirror)
+        if not mirror.exists():
+            await self._arrives(project, mirror)
         room = Room(project, self._store, self._places, self._config)
         target, directory = await room.ready(), self._config().executor.containers.directory
         copies = ClonedContainers(room, directory)
@@ -98,6 +109,16 @@ class Grounds:
                 workspace = await LxcWorkspace.from_repo(source, branch, target, directory, mirror, base=base, fresh_places=copies)
         self._remote[project.id] = workspace
         return workspace
+
+    async def mirror(self, project: Project) -> Workspace:
+        """The mirror alone of a project in a container, made if it is not there: a fork begins with it, before it has a container."""
+        root = self.root_of(project)
+        if root.exists():
+            return await LocalWorkspace.open(root, unsafe_local=True)  # nothing is run in a mirror
+        source, branch, base = await self._source(project)
+        assert source is not None, "a fork has an origin"
+        root.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        return await LocalWorkspace.from_repo(source, branch, root, base=base, unsafe_local=True)
 
     async def let_go(self, project_id: str) -> bool:
         """Close the way to a project's container, if it has one; says whether it had. The tree stays where it is."""

@@ -52,7 +52,9 @@ class Journal:
         try:
             if await self._is_stopped():
                 return {STOPPED: True}
-            return await self._interruptible(body(step_id))
+            result = await self._interruptible(body(step_id))
+            await self._keep(result)
+            return result
         except WaitError as exc:
             await self._put_aside(exc)
             raise dbos_error.DBOSWorkflowCancelledError(exc.detail) from exc
@@ -63,6 +65,13 @@ class Journal:
             raise
         except ExecutorError as exc:
             return {FAILED: exc.message, HINT: exc.hint}
+
+    async def _keep(self, result: Json) -> None:
+        """The commit a step ends on is kept before the step is: a journal that reaches further than the history could not be gone on with."""
+        if text_in(result, "commit") or text_in(result, "head"):
+            workspace = self._parts.workspaces.get(self.project_id)
+            if workspace is not None:
+                await self._parts.travel.keep(self.project_id, workspace.root)
 
     async def _is_stopped(self) -> bool:
         project = await self._parts.store.projects.find(self.project_id)

@@ -9,6 +9,7 @@ import aiohttp
 from executor_tui.agents.client import Json
 from executor_tui.config.load import Config
 from executor_tui.config.places import Places
+from executor_tui.core.pipeline.travel import Travel
 from executor_tui.core.skill_injector import SkillInjector
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import ExecutorError
@@ -35,6 +36,7 @@ class Parts:
     model_access: ModelAccess
     open_workspace: OpenWorkspace
     skills: SkillInjector
+    travel: Travel
     session: aiohttp.ClientSession | None = None
     workspaces: dict[str, Workspace] = field(default_factory=dict)
     """Open ones, by project id: commands of one workspace run one after the other."""

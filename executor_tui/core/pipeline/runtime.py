@@ -29,7 +29,7 @@ from executor_tui.domain.clock import Clock
 from executor_tui.domain.crash import crash_point
 from executor_tui.domain.errors import StoreError
 from executor_tui.domain.event import Event, Level
-from executor_tui.domain.project import Project, ProjectStatus, Question
+from executor_tui.domain.project import Project, ProjectStatus, Question, Where
 from executor_tui.store.store import Store
 
 T = TypeVar("T")
@@ -199,7 +199,8 @@ class Pipeline:
             await fail(self._parts, project.id, f"the journal of project {origin_id} does not reach step {number}")
             return
         await self._store.projects.update(project.id, head=head, round=origin.round)
-        workspace = await self._parts.workspace(await self._store.projects.get(project.id))
+        project = await self._store.projects.get(project.id)
+        workspace = await (self._grounds.mirror if project.where is Where.LXC else self._parts.workspace)(project)
         await requests.copy_steps(self._store, origin, project, last)
         values = {"repo_path": str(workspace.root), "head": head, "workflow_id": project.id}
         await self._store.projects.update(project.id, None, None, **values)

@@ -9,7 +9,7 @@ from executor_tui.domain.node import Lease, Node, Operator
 from executor_tui.domain.project import Question
 from executor_tui.ui.data import attention
 from executor_tui.ui.data.attention import Attention
-from executor_tui.ui.states import Look
+from executor_tui.ui.states import NO_NODE, Look
 
 if TYPE_CHECKING:
     from executor_tui.store.store import Store
@@ -38,7 +38,7 @@ class Chrome:
     def node_look(self) -> Look:
         """How the node is, in one glyph and a few words."""
         if self.lease is None:
-            return Look("✗", "no node runs", "bad")
+            return NO_NODE
         node = self.leader
         name = node.host if node is not None and node.host else self.lease.holder
         if node is not None and node.unwell:

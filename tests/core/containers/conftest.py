@@ -13,18 +13,21 @@ import pytest
 
 from executor_tui.agents.containers.making import OWN_KEY, new_proof, new_ssh_key, proof_line, public_ssh_key
 from executor_tui.agents.containers.resolving import proof_ref
+from executor_tui.agents.devices import open_device
+from executor_tui.agents.proxmox import ProxmoxDevice
 from executor_tui.config.general import ApprovalPolicy
 from executor_tui.config.load import Config, load
 from executor_tui.config.places import Places
 from executor_tui.core.changes import workflow as change_workflow
 from executor_tui.core.changes.host import ChangeHost
 from executor_tui.core.containers.keeper import Keeper
+from executor_tui.core.containers.room import Room
 from executor_tui.core.pipeline.runtime import Pipeline
 from executor_tui.domain.clock import SystemClock
 from executor_tui.domain.project import Project, ProjectStatus, Where
 from executor_tui.lab.script.model import ScriptedModel
 from executor_tui.store.store import Store, default_url
-from tests.core.changes.conftest import write_registry
+from tests.core.changes.conftest import DEVICE, write_registry
 from tests.core.conftest import SECRET, ModelServer, serving, without_pytest
 from tests.infra.proxmox.conftest import pve  # noqa: F401 - a fixture
 from tests.workspaces.conftest import SSHD, Sshd
@@ -95,18 +98,22 @@ class Boxed:
                     return found
         raise AssertionError("the feed ended")
 
-    async def final(self) -> Project:
+    async def final(self, project_id: str = PROJECT) -> Project:
         async def done() -> Project | None:
-            project = await self.store.projects.get(PROJECT)
+            project = await self.store.projects.get(project_id)
             return project if project.status.final else None
 
         found: Project = await self.until(done)
         return found
 
-    async def prepare_secrets(self) -> str:
+    def room(self, project: Project) -> Room:
+        """As a process that has just started would open it."""
+        return Room(project, self.store, self.places, self.config)
+
+    async def prepare_secrets(self, attempt: int = 1, project_id: str = PROJECT) -> str:
         """The key and the proof that a creation will use, so that the machines can be given them beforehand."""
         key = await self.host.runtime.secret_or_new(OWN_KEY, new_ssh_key)
-        proof = await self.host.runtime.secret_or_new(proof_ref(f"chg-{PROJECT}-make-1"), new_proof)
+        proof = await self.host.runtime.secret_or_new(proof_ref(f"chg-{project_id}-make-{attempt}"), new_proof)
         self.machines.authorize(proof_line(public_ssh_key(key), proof))
         return proof
 
@@ -133,6 +140,9 @@ async def boxed(places: Places, machines: Machines, tree: Path) -> AsyncIterator
         host = ChangeHost(store, places, config, "node-test")
         keeper = Keeper(store, places, config, lambda: True)
         holder.append(Boxed(store, places, pipeline, host, keeper, server, machines, config, base.executor.approvals))
+        device = await open_device(DEVICE, store, base, places)
+        assert isinstance(device, ProxmoxDevice)
+        device.driver._poll_s = 0.02  # the fake's tasks take no time
         change_workflow.use(host.engine)
         await pipeline.launch()
         await host.start()

@@ -7,6 +7,7 @@ from typing import Any
 from executor_tui.core.changes.receipts import check_store
 from executor_tui.domain.approval import Decision
 from executor_tui.domain.change import ChangeStatus
+from executor_tui.domain.project import ProjectStatus
 from executor_tui.lab.script.model import GOALS
 from tests.core.containers.conftest import PROJECT, Boxed
 
@@ -46,12 +47,25 @@ async def test_a_project_is_delivered_from_its_container_with_one_consent_and_no
     assert copies >= 1 and tasks.count("vzcreate") == 1 and tasks.count("vzdestroy") == copies + 1
     assert len(await box.store.approvals.list()) == 1
     receipts = await box.store.receipts.list()
-    assert {r.outcome for r in receipts} == {ChangeStatus.DONE}
+    assert {r.outcome for r in receipts} == {ChangeStatus.DONE}, [(r.change_id, r.outcome, r.summary) for r in receipts]
     assert receipts[0].consented_by == "ada via console"
     assert {r.consented_by for r in receipts[1:]} == {f"ada via console (with change chg-{PROJECT}-make-1)"}
     assert (await check_store(box.store)).whole
     for path in box.places.state_dir.rglob("*"):
         assert not path.is_file() or proof.encode() not in path.read_bytes(), path
+    await a_fork_gets_a_container_of_its_own(box, pve)
+
+
+async def a_fork_gets_a_container_of_its_own(box: Boxed, pve: Any) -> None:
+    steps = await box.store.steps.of(PROJECT)
+    fork = await box.pipeline.fork(PROJECT, str(steps[-2].seq))
+    await box.prepare_secrets(project_id=fork.id)
+    await box.store.projects.move(fork.id, (ProjectStatus.QUEUED,), ProjectStatus.RUNNING)
+    await box.pipeline.start(await box.store.projects.get(fork.id))
+    await consent(box)
+    done = await box.final(fork.id)
+    assert (done.status, done.head) == ("delivered", (await box.store.projects.get(PROJECT)).head), done.detail
+    assert [task["type"] for task in pve.tasklog].count("vzcreate") == 2
 
 
 async def test_without_consent_there_is_no_container_and_the_project_says_why(box: Boxed, pve: Any) -> None:
