@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "changes": ("executor_tui.cli.changes", "group", "Changes to machines and their receipts."),
     "service": ("executor_tui.cli.service", "group", "Run Executor as a systemd service."),
     "serve": ("executor_tui.cli.serve", "command", "The console in a browser, on loopback."),
+    "show": ("executor_tui.cli.show", "command", "Any screen of the console, printed."),
+    "logs": ("executor_tui.cli.logs", "command", "Every event, as it happens."),
     "watch": ("executor_tui.cli.watch", "command", "One line whenever something waits for you."),
     "lab": ("executor_tui.cli.lab", "command", "Everything, against simulated upstreams."),
     "doctor": ("executor_tui.cli.doctor", "command", "Check everything you could have wrong."),

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from executor_tui.domain.agent import Role
 from executor_tui.domain.errors import UsageError
+from executor_tui.ui.moments import parse_moment
 from executor_tui.ui.registry import SECTIONS
 from executor_tui.ui.states import Cell
 
@@ -183,22 +183,3 @@ def complete(text: str, ids: Ids, themes: Sequence[str], view_only: bool) -> lis
         return []
     options = themes if command.argument == "theme" else ids.known.get(command.argument, ())
     return [f"{word} {option}" for option in options if option.startswith(rest) or rest in option]
-
-
-def parse_moment(text: str, now: datetime, offset: timedelta) -> datetime:
-    """`03:12`, `03:12:40`, `-10m`, `-2h` or `2026-11-21 03:12`, in the operator's time zone; a time still to come today is yesterday's."""
-    text = text.strip()
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    if text.startswith("-") and text[-1:] in units and text[1:-1].isdigit():
-        return now - timedelta(seconds=int(text[1:-1]) * units[text[-1]])
-    local = now.astimezone(UTC) + offset
-    for form in ("%H:%M", "%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
-        try:
-            found = datetime.strptime(text, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-        if form.startswith("%H"):
-            found = found.replace(year=local.year, month=local.month, day=local.day)
-            found -= timedelta(days=1) if found > local else timedelta(0)
-        return found - offset
-    raise UsageError(f"{text!r} is no time; say 03:12, -10m, or 2026-11-21 03:12")

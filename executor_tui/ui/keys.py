@@ -1,6 +1,7 @@
 """Bindings: each has an id by which it can be rebound, and says whether it changes anything, so that view-only mode can drop it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,28 @@ def load_keymap(path: Path, known: frozenset[str] = frozenset()) -> Keymap:
         else:
             keys[str(name)] = str(value)
     return Keymap(keys, tuple(problems))
+
+
+TOGETHER = frozenset({"app", "screen"})
+"""Places whose bindings work beside those of every other place."""
+
+
+def keymap_problems(keymap: Mapping[str, str], known: Mapping[str, Binding]) -> list[str]:
+    """Ids that are no binding, and keys that another binding of the same place has already; the defaults are as they are meant."""
+    wrong = [f"{name!r} is no binding; Settings lists them all" for name in keymap if name not in known]
+    keys = {name: _keys(keymap.get(name, binding.key)) for name, binding in known.items()}
+    for name in sorted(set(keymap) & set(known)):
+        place = name.split(".")[0]
+        for other, taken in sorted(keys.items()):
+            meet = {place, other.split(".")[0]} & TOGETHER or place == other.split(".")[0]
+            both = (keys[name] & taken) - (_keys(known[name].key) & _keys(known[other].key))
+            if other != name and meet and both and known[other].action != known[name].action:
+                wrong.append(f"{name}: {', '.join(sorted(both))} is {other} already; only one of them will be heard")
+    return wrong
+
+
+def _keys(text: str) -> frozenset[str]:
+    return frozenset(key.strip() for key in text.split(","))
 
 
 def _problem(name: str, value: object, known: frozenset[str]) -> str:

@@ -132,7 +132,11 @@ class Shell(App[int], inherit_bindings=False):
         for problem in problems:
             self.problems[problem.split(":")[0]] = problem
         wanted = "monochrome" if self.no_color else self.memory.theme
-        self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
+        # Not by assignment: that would have every style parsed once more before there is one to show.
+        self.set_reactive(Shell.theme, wanted if wanted in self.available_themes else themes.DEFAULT)
+        dark = self.current_theme.dark
+        self.update_classes({f"-theme-{self.theme}": True, "-dark-mode": dark, "-light-mode": not dark}, update=False)
+        self.stylesheet.set_variables(self.get_css_variables())
         for name in set(BUILTIN_THEMES) & set(self.available_themes):
             self.unregister_theme(name)
         if self.no_color:

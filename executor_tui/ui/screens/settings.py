@@ -1,38 +1,22 @@
 """Settings: what is wrong with the configuration, the themes, every binding with its id, and where things are."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 
-from executor_tui.config.places import shipped
-from executor_tui.ui.keys import CHANGING, KNOWN
-from executor_tui.ui.registry import load_all
-from executor_tui.ui.screens.bars import key_name
+from executor_tui.ui.data import settings
+from executor_tui.ui.data.settings import Entry
 from executor_tui.ui.screens.base import ConsoleScreen, style_path
-from executor_tui.ui.states import Cell, Tone
+from executor_tui.ui.states import Cell
 from executor_tui.ui.text import plural
 from executor_tui.ui.widgets.columns import Column
 from executor_tui.ui.widgets.rows import Rows
-from executor_tui.version import __version__
 
 if TYPE_CHECKING:
     from executor_tui.store.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line: `group` says what it is about."""
-
-    group: str
-    name: str
-    value: str
-    note: str = ""
-    tone: Tone = "plain"
 
 
 COLUMNS: tuple[Column[Entry], ...] = (
@@ -65,27 +49,16 @@ class SettingsScreen(ConsoleScreen[tuple[str, ...]]):
         self.query_one("#settings", Rows).set_items(self._entries(view))
 
     def _entries(self, view: Sequence[str]) -> list[Entry]:
-        console = self.console
-        told = dict.fromkeys(line for text in (*console.problems.values(), *view) for line in text.splitlines())
-        entries = [Entry("problem", _file_of(text), text.partition(": ")[2] or text, tone="bad") for text in told]
+        console, config = self.console, self.console.link.config
+        entries = settings.problems((*console.problems.values(), *view)) + settings.keymap_entries(console.places, console.keymap)
         for name in sorted(console.available_themes):
             here = name == console.theme
             entries.append(Entry("theme", name, "● in use" if here else "enter to use", tone="good" if here else "dim"))
-        entries += self._places()
+        colours = "none (NO_COLOR)" if console.no_color else str(console.console.color_system)
+        entries += settings.about(console.places, config.sources if config is not None else (), colours)
         for operator in console.chrome.operators if console.chrome is not None else ():
             entries.append(Entry("operator", operator.name, operator.origin, "view-only" if operator.view_only else operator.screen))
-        return entries + bindings(console.keymap)
-
-    def _places(self) -> list[Entry]:
-        console, config = self.console, self.console.link.config
-        sources = ", ".join(config.sources) if config is not None and config.sources else "none: defaults"
-        colours = str(console.console.color_system)
-        rows = (
-            ("version", __version__), ("configuration", str(console.places.config_dir)), ("files", sources),
-            ("state", str(console.places.state_dir)), ("styles", str(shipped("styles"))),
-            ("terminal", os.environ.get("TERM", "unknown")), ("colours", "none (NO_COLOR)" if console.no_color else colours),
-        )  # fmt: skip
-        return [Entry("about", name, value) for name, value in rows]
+        return entries + settings.bindings(console.keymap)
 
     @on(Rows.Opened)
     def _open(self, message: Rows.Opened) -> None:
@@ -97,18 +70,3 @@ class SettingsScreen(ConsoleScreen[tuple[str, ...]]):
             self.console.say(Cell(f'rebind in {self.console.places.config_dir / "keymap.json"}: {{"{entry.name}": "f5"}}', "info"))
         else:
             self.console.say(Cell(entry.value, entry.tone))
-
-
-def _file_of(problem: str) -> str:
-    return problem.split(":")[0].rsplit("/", 1)[-1]
-
-
-def bindings(keymap: dict[str, str]) -> list[Entry]:
-    """Every binding by its id, with the keys it has now."""
-    load_all()
-    rows = []
-    for name, binding in sorted(KNOWN.items()):
-        keys = " ".join(key_name(k.strip()) for k in keymap.get(name, binding.key).split(","))
-        changes = "changes something" if binding.action.split("(")[0].split(".")[-1] in CHANGING else ""
-        rows.append(Entry("key", name, f"{keys:<14} {binding.description}", changes))
-    return rows

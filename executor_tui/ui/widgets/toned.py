@@ -16,7 +16,7 @@ _VARIABLES = (*(f"tone-{tone}" for tone in TONES), "cursor-bg", "background")
 def palette(colours: tuple[str, ...], plain: bool) -> dict[str, Style]:
     """Tone or row state → its style. `colours` are the values of `_VARIABLES`; `plain` is for terminals without colour."""
     value = dict(zip(_VARIABLES, colours, strict=True))
-    styles = {tone: Style(color=value[f"tone-{tone}"]) for tone in TONES}
+    styles: dict[str, Style] = {tone: Style(color=value[f"tone-{tone}"]) for tone in TONES}
     styles["strong"] += Style(bold=True)
     reverse = Style(reverse=True) if plain else Style()
     styles["row--cursor"] = Style(bgcolor=value["cursor-bg"]) + reverse
