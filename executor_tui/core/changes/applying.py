@@ -13,11 +13,11 @@ from executor_tui.agents.device import Call, Device, Guarded, Json, Plan, Rollba
 from executor_tui.core.changes.engine import Engine, done_calls
 from executor_tui.core.changes.outcome import Outcome
 from executor_tui.core.changes.policy import FROZEN_TEXT, Ruling, ruling, still_fresh
-from executor_tui.core.changes.runtime import ChangeHands, Runtime
+from executor_tui.core.changes.runtime import ChangeHands, OfficeLostError, Runtime
 from executor_tui.domain.agent import AgentState
 from executor_tui.domain.change import Change, ChangeStatus
 from executor_tui.domain.crash import crash_point
-from executor_tui.domain.errors import ConflictError, ExecutorError, StoreError
+from executor_tui.domain.errors import ExecutorError, StoreError
 from executor_tui.domain.event import Event
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Applier:
             if change.journal.get("phase"):
                 return await self._go_on(attempt_of(device, plan))
             fresh = await device.plan(change.operations, change_id)
-        except StoreError:
+        except (StoreError, OfficeLostError):
             raise
         except ExecutorError as exc:
             return Outcome(ChangeStatus.FAILED, f"{exc.message}; nothing was changed", plan.before, plan.before, consented_by=consented_by)
@@ -118,7 +118,7 @@ class Applier:
             async with attempt.device.guarded(attempt.plan, attempt.hands) as guard:
                 crash_point("change.guarded")
                 return await self._under_guard(attempt, guard)
-        except (StoreError, ConflictError):
+        except (StoreError, OfficeLostError):
             raise
         except ExecutorError as exc:
             return await self._prove(attempt, exc)
@@ -130,7 +130,7 @@ class Applier:
             seen = await attempt.device.plan(attempt.plan.operations, attempt.change.id, frozenset(attempt.done))
             if not seen.nothing_to_do:
                 raise ExecutorError("read back, it is not as wanted: " + "; ".join(seen.diff or [c.about for c in seen.calls]))
-        except (StoreError, ConflictError):
+        except (StoreError, OfficeLostError):
             raise
         except ExecutorError as exc:
             return await self._take_back(attempt, guard, exc)
@@ -155,7 +155,7 @@ class Applier:
             if not isinstance(error, ExecutorError):
                 raise error
         if errors:
-            raise errors[0]
+            raise next((e for e in errors if isinstance(e, StoreError | OfficeLostError)), errors[0])
 
     async def _make_lane(
         self, attempt: _Attempt, guard: Guarded, calls: Sequence[Call], room: asyncio.Semaphore, failed: asyncio.Event
@@ -199,7 +199,7 @@ class Applier:
             await guard.roll_back(attempt.calls(attempt.begun))
         except RollbackError as exc:
             error = ExecutorError(f"{error.message}; {exc.message}", hint=exc.hint)
-        except (StoreError, ConflictError):
+        except (StoreError, OfficeLostError):
             raise
         except ExecutorError as exc:
             log.warning(
@@ -214,7 +214,7 @@ class Applier:
         why = error.message + (f" ({error.hint})" if error.hint else "")
         try:
             now = await self._look(attempt)
-        except (StoreError, ConflictError):
+        except (StoreError, OfficeLostError):
             raise
         except ExecutorError as exc:
             detail = f"{why}; how the device stands now is not known: {exc.message}"
@@ -234,7 +234,7 @@ class Applier:
             try:
                 await attempt.device.settle(attempt.plan, attempt.hands)
                 return await attempt.device.plan(attempt.plan.operations, attempt.change.id, frozenset(attempt.done))
-            except (StoreError, ConflictError):
+            except (StoreError, OfficeLostError):
                 raise
             except ExecutorError as exc:
                 if number == PROOF_TRIES:
@@ -255,7 +255,7 @@ class Applier:
                 attempt.done.append(call.id)
         try:
             now = await self._look(attempt)
-        except (StoreError, ConflictError):
+        except (StoreError, OfficeLostError):
             raise
         except ExecutorError as exc:
             detail = f"interrupted while it was being applied; how the device stands is not known: {exc.message}"

@@ -13,7 +13,7 @@ from executor_tui.core.changes import mandate, receipts, words
 from executor_tui.core.changes.outcome import Outcome
 from executor_tui.core.changes.policy import FROZEN_TEXT, Ruling, ruling
 from executor_tui.core.changes.risk import risk_of
-from executor_tui.core.changes.runtime import ChangeHands, Runtime
+from executor_tui.core.changes.runtime import ChangeHands, OfficeLostError, Runtime
 from executor_tui.domain.agent import AgentState
 from executor_tui.domain.alert import Alert, Severity
 from executor_tui.domain.approval import Approval, ApprovalKind, ApprovalStatus
@@ -66,7 +66,7 @@ class Engine:
             change = await words.proposed(self.runtime, change, device)
             change = await self._resolved(change, device)
             plan = await device.plan(change.operations, change_id, done_calls(change))
-        except StoreError:
+        except (StoreError, OfficeLostError):
             raise
         except ExecutorError as exc:
             if change.status is ChangeStatus.APPLYING:  # interrupted half-way: applying.py finds out what can be done

@@ -16,6 +16,11 @@ from executor_tui.domain.event import Event, Level
 from executor_tui.domain.node import Lease
 from executor_tui.store.store import Store
 
+
+class OfficeLostError(ConflictError):
+    """The right to act was lost half-way: nothing more may be done before it is held again, here or elsewhere."""
+
+
 OpenDevice = Callable[[str], Awaitable[Device]]
 """The device of an agent, by the agent's id. Raises ConfigError."""
 ModelAccess = Callable[[str, str], Awaitable[tuple[str, str]]]
@@ -61,10 +66,10 @@ class Runtime:
         return lease
 
     def require_office(self) -> Lease:
-        """The right to act, now. Raises ConflictError when another process has it."""
+        """The right to act, now. Raises OfficeLostError when it has run out, or another process has it."""
         lease = self.lease()
         if lease is None:
-            raise ConflictError("another process has taken over the work on changes; this one stops")
+            raise OfficeLostError("the right to work on changes has run out; whoever has it next goes on")
         return lease
 
     @asynccontextmanager

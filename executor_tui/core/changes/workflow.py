@@ -11,8 +11,9 @@ from executor_tui.agents.device import Json
 from executor_tui.core.changes.applying import Applier
 from executor_tui.core.changes.engine import Engine
 from executor_tui.core.changes.outcome import Outcome
+from executor_tui.core.changes.runtime import OfficeLostError
 from executor_tui.domain.change import ChangeStatus, Risk
-from executor_tui.domain.errors import FencedError, StoreError
+from executor_tui.domain.errors import StoreError
 
 log = logging.getLogger(__name__)
 NAME = "change"
@@ -35,7 +36,8 @@ def engine() -> Engine:
 
 
 def _worth_retrying(error: BaseException) -> bool:
-    return isinstance(error, StoreError) and not isinstance(error, FencedError)
+    """Losing the right to act ends no change: the step begins again, by waiting until the right is held."""
+    return isinstance(error, StoreError | OfficeLostError)
 
 
 @DBOS.step(name="change.prepare", retries_allowed=True, max_attempts=10, should_retry=_worth_retrying)

@@ -1,13 +1,18 @@
 """The way of a change: planned, consented to, applied, verified, and told in a receipt."""
 
 import asyncio
+import itertools
 from typing import Any
+
+import pytest
 
 from executor_tui.config.general import ApprovalPolicy
 from executor_tui.core.changes.receipts import check_store
 from executor_tui.core.changes.requests import undo_of, wait_for
+from executor_tui.core.changes.runtime import OfficeLostError
 from executor_tui.domain.approval import Decision
 from executor_tui.domain.change import ChangeStatus, Risk
+from executor_tui.domain.node import Lease
 from tests.core.changes.conftest import World
 
 CREATE = {"op": "lxc.create", "hostname": "web", "cores": 2, "memory_mb": 1024, "disk_gb": 8}
@@ -178,6 +183,24 @@ async def test_progress_is_told_as_events_while_it_happens(world: World) -> None
     lines = [e.message for e in await world.store.events.tail(200, kinds=("change.",)) if e.subject_id == change.id]
     assert any("asked for by tester" in line for line in lines)
     assert "create container 100 web on pve1" in lines and "TASK OK" in lines
+
+
+@pytest.mark.parametrize("lost_at", [2, 3, 4, 6])
+async def test_losing_the_right_half_way_ends_no_change_and_repeats_no_call(
+    world: World, pve: Any, monkeypatch: pytest.MonkeyPatch, lost_at: int
+) -> None:
+    """As when the lease runs out under a machine that is too busy to renew it, and is taken again."""
+    runtime, asked = world.host.runtime, itertools.count(1)
+    held = runtime.require_office
+
+    def sometimes() -> Lease:
+        if next(asked) == lost_at:
+            raise OfficeLostError("the right to work on changes has run out")
+        return held()
+
+    monkeypatch.setattr(runtime, "require_office", sometimes)
+    await world.done(CREATE)
+    assert [task["type"] for task in pve.tasklog] == ["vzcreate", "vzstart"]
 
 
 async def test_every_ending_continues_the_chain_of_receipts(world: World) -> None:
