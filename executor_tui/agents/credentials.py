@@ -10,6 +10,7 @@ from executor_tui.config.files import PLACEHOLDERS, AgentEntry, FleetRegistry
 from executor_tui.config.general import VaultSettings
 from executor_tui.config.load import Config, load_file, read_json
 from executor_tui.config.places import Places, write_atomically
+from executor_tui.domain.crash import crash_point
 from executor_tui.domain.event import Event, Level
 from executor_tui.store.store import Store
 from executor_tui.vault.open import open_vault
@@ -74,6 +75,7 @@ async def take_in(store: Store, config: Config, places: Places) -> int:
                 await keep_secret(store, config.executor.vault, places, ref, value.get_secret_value())
                 taken[entry.id, name] = ref
     if taken:
+        crash_point("secret.device_sealed")
         _rewrite(places, taken)
         devices = ", ".join(sorted({agent for agent, _ in taken}))
         text = f"secrets of {devices} taken into the vault; {FILE} now holds references"

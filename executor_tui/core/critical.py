@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from executor_tui.core.feed_watch import FeedWatch
 from executor_tui.domain.approval import Approval, ApprovalKind, ApprovalScope, ApprovalStatus
 from executor_tui.domain.clock import Clock
+from executor_tui.domain.crash import crash_point
 from executor_tui.domain.model import Model
 from executor_tui.hydra.request import RouteRequest
 from executor_tui.store.store import Store
@@ -57,6 +58,7 @@ class CriticalGate:
                 denied = approval.status is ApprovalStatus.DENIED
                 return Consent(False, "approval denied" if denied else "approval expired", approval.id)
             if approval.scope is ApprovalScope.ONCE and await self._store.approvals.use_once(approval.id):
+                crash_point("call.consent_used")
                 return self._given(approval, estimate_usd)
             if approval.scope is not ApprovalScope.ONCE and not self._has_room(approval, estimate_usd):
                 return Consent(False, "approval spent", approval.id)

@@ -12,6 +12,7 @@ from executor_tui.config.files import PLACEHOLDERS, HydraKeys, KeyEntry
 from executor_tui.config.load import parse, read_json
 from executor_tui.config.models import ModelsSettings
 from executor_tui.config.places import write_atomically
+from executor_tui.domain.crash import crash_point
 from executor_tui.domain.errors import ConflictError, UsageError
 from executor_tui.domain.event import Event
 from executor_tui.domain.ids import new_id
@@ -111,6 +112,7 @@ async def take_in_file(config_dir: Path, models: ModelsSettings, store: Store, s
             references[secret] = REFERENCE + (await store.keys.get(one.key_id)).secret_ref
         taken.append(one)
     if references:
+        crash_point("secret.key_sealed")
         write_atomically(path, _rewritten(path.read_text(encoding="utf-8-sig"), references), mode=0o600)
         words = f"{len(references)} keys of {FILE} taken into the vault"
         await store.events.add(Event("config.secrets_taken_in", words, data={"keys": [t.key_id for t in taken if t.key_id]}))

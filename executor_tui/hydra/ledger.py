@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from executor_tui.domain.call import Call
 from executor_tui.domain.clock import Clock
+from executor_tui.domain.crash import crash_point
 from executor_tui.domain.errors import StoreError
 from executor_tui.domain.event import Event, Level
 from executor_tui.store.limits import LimitRow
@@ -108,6 +109,8 @@ class Ledger:
         except StoreError as exc:
             self._put_back(begun, settled, counters, exc)
             raise
+        if settled:
+            crash_point("call.settled")
         for _, written in begun:
             if not written.done():
                 written.set_result(None)

@@ -8,6 +8,7 @@ from typing import Protocol
 from executor_tui.config.files import PLACEHOLDERS
 from executor_tui.config.load import read_json
 from executor_tui.config.places import write_atomically
+from executor_tui.domain.crash import crash_point
 from executor_tui.domain.event import Event
 from executor_tui.store.store import Store
 from executor_tui.vault.base import Opener, Sealer
@@ -46,6 +47,7 @@ async def take_in(config_dir: Path, store: Store, sealer: Sealer) -> TakenIn:
         ciphertext = await sealer.seal(reference, secret)
         if ciphertext is not None:
             await store.keys.put_ciphertext(reference, ciphertext, sealer.scheme)
+        crash_point("secret.chat_sealed")
         text = _replaced(text, secret, VAULT + reference)
         taken.append(f"{section}.{name}")
     if taken:

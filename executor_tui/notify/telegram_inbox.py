@@ -136,6 +136,7 @@ class TelegramInbox:
                 await self._channel.answer_press(press.id, "that answer is no longer offered")
                 return
             await self._store.questions.answer(question_id, question.options[int(number)], _name(user))
+            crash_point("telegram.answered")
             await self._channel.answer_press(press.id, "Answered.")
         else:
             await self._channel.answer_press(press.id, "this button is not one of ours")
@@ -193,6 +194,7 @@ class TelegramInbox:
             await self._channel.say("Like this: /answer ID your words")
             return
         await self._store.questions.answer(question_id, text.strip(), _name(user))
+        crash_point("telegram.answered")
         await self._channel.say("Answered.")
 
     async def _new_project(self, update_id: int, goal: str, user: User) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -37,6 +37,11 @@ class Work:
 
     async def start(self, project: Project) -> None:
         self.started.append(project.id)
+
+    async def resume(self, projects: Sequence[Project]) -> dict[str, str]:
+        for project in projects:
+            await self.start(project)
+        return {}
 
     async def adopt(self, dead_executor_id: str) -> int:
         self.adopted.append(dead_executor_id)

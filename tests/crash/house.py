@@ -60,7 +60,7 @@ async def once_around(state_dir: Path, telegram_url: str, discord_url: str) -> N
 
     inbox = TelegramInbox(telegram, Desk(store, report, ProjectSettings))
     reading = asyncio.create_task(inbox.run())
-    while await store.approvals.pending() or not any(p.created_by for p in await store.projects.list()):
+    while await store.approvals.pending() or await store.questions.open() or not any(p.created_by for p in await store.projects.list()):
         await asyncio.sleep(0.02)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)

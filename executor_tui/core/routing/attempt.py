@@ -10,6 +10,7 @@ from executor_tui.core.routing.served import Closer, Open, Served, attempt_row, 
 from executor_tui.core.routing.spend import SpendKeeper
 from executor_tui.core.routing.state import RouterState
 from executor_tui.domain.call import Attempt, Call, CallStatus
+from executor_tui.domain.crash import crash_point
 from executor_tui.domain.errors import VaultError
 from executor_tui.domain.event import Event, Level
 from executor_tui.domain.ids import new_id
@@ -75,10 +76,12 @@ class Attempts(Generic[T]):
         sent_s = self._state.clock.monotonic_s()
         try:
             await self._record(opened, model, found)
+            crash_point("call.begun")
             grant = self._grant(model, found, consent, await self._state.secret(found.pick.key))
             sent_s = self._state.clock.monotonic_s()
             async with asyncio.timeout(grant.total_s + GRACE_S):
                 value = await self._send(grant)
+            crash_point("call.answered")
             return await self._answered(opened, grant, found, value, sent_s)
         except ProviderFailure as exc:
             return self._failed(opened, model, found, exc.facts, sent_s)

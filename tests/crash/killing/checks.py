@@ -11,7 +11,7 @@ from executor_tui.core.changes.receipts import check_store
 from executor_tui.core.recovery.last_state import decode
 from executor_tui.domain.alert import DeliveryStatus
 from executor_tui.domain.approval import ApprovalStatus
-from executor_tui.domain.call import CallStatus
+from executor_tui.domain.call import Call, CallStatus
 from executor_tui.domain.project import ProjectStatus
 from executor_tui.domain.recovery import OutageKind
 
@@ -40,12 +40,13 @@ async def wrong(town: Town, ledger: Ledger, kills: int) -> list[str]:
 
 
 async def _calls(town: Town, ledger: Ledger) -> list[str]:
-    """Acknowledged answers are on record at their price; no request reached a model twice; every request that reached one is on record."""
+    """Answers that came are on record at their price, or as lost with no less than that counted; no request reached a model twice, and
+    every one that did is on record."""
     rows = {c.id: c for c in await town.store.calls.list() if c.token_id == ledger.token_id}
     found = []
     for marker, (call_id, cost_usd, model) in ledger.calls.items():
         row = rows.get(call_id)
-        if row is None or row.status is not CallStatus.OK or abs(row.cost_usd - cost_usd) > 1e-7 or row.model_id != model:
+        if not _counted(row, cost_usd, model):
             found.append(f"{marker} was answered and is on record as {row}")
     served = collections.Counter(m for m, _ in _requests(town, "ok"))
     found += [f"{marker} was served {n} times" for marker, n in served.items() if n > 1]
@@ -57,6 +58,15 @@ async def _calls(town: Town, ledger: Ledger) -> list[str]:
     if abs(key.spent_usd - counted) > 1e-6:
         found.append(f"the virtual key counts ${key.spent_usd:.6f}, its calls ${counted:.6f}")
     return found
+
+
+def _counted(row: Call | None, cost_usd: float, model: str) -> bool:
+    """A settlement is written within 50 ms of the answer; a gateway that dies in these leaves the call's estimate counted."""
+    if row is None or row.model_id != model:
+        return False
+    if row.status is CallStatus.LOST:
+        return row.estimate_usd >= cost_usd - 1e-9
+    return row.status is CallStatus.OK and abs(row.cost_usd - cost_usd) < 1e-7
 
 
 async def _consent(town: Town, ledger: Ledger) -> list[str]:
