@@ -82,7 +82,8 @@ def show_attention(screen: "ConsoleScreen[Any]") -> None:
         bar.show([Cell(" "), console.said])
         return
     if chrome is None:
-        bar.show([Cell(" …", "dim")])
+        lost = Cell(" ✗ what waits cannot be read; it is tried again every few seconds", "bad")
+        bar.show([lost if console.store_problem is not None else Cell(" …", "dim")])
         return
     matters = chrome.attention.matters
     bar.set_class(bool(matters), "-waits")
@@ -94,7 +95,9 @@ def show_attention(screen: "ConsoleScreen[Any]") -> None:
         rest = chrome.attention.short_rest()
     tone = {"approval": "warn", "question": "warn", "failure": "bad", "park": "info"}[matters[0].kind]
     right = [Cell(f"  {rest}" if rest else "", "dim"), Cell("  a", "accent"), Cell(" open ", "dim")]
-    bar.show([Cell(" "), Cell(matters[0].text, tone)], right)  # type: ignore[arg-type]
+    # The line is about the present whatever moment the screen shows: what waits, waits now.
+    now = [Cell(" now", "strong")] if console.at is not None else []
+    bar.show([*now, Cell(" "), Cell(matters[0].text, tone)], right)  # type: ignore[arg-type]
 
 
 def show_keys(screen: "ConsoleScreen[Any]") -> None:
