@@ -181,6 +181,8 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
 
     def refresh_data(self) -> None:
         """Read again. While one reading runs or is due, further wishes are swallowed into one more after it."""
+        if not self._covered and self.console.store_problem is not None:
+            self.failed(self.console.store_problem)
         if self._covered or not self.console.link.open:
             return
         if self._loading or self._due is not None:
