@@ -52,7 +52,8 @@ def _unpack(root: Path, pieces: Sequence[Piece]) -> None:
                 repository.seed(str(half_made), str(path) if piece.data else "", piece.sha, piece.branch)
         os.rename(half_made, root)  # noqa: PTH104
     finally:
-        repository.remove(str(half_made))
+        for left in (half_made, f"{half_made}.lock"):
+            repository.remove(str(left))
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

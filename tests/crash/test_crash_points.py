@@ -27,6 +27,7 @@ from executor_tui.store.store import Store, default_url
 from tests.core.changes.test_changes_crash import ALL as CHANGES
 from tests.core.test_pipeline_crashes import FORKED, WAY
 from tests.crash.test_call_points import CALLS, CONSENT, SECRETS
+from tests.e2e.test_cluster import TRAVEL
 
 HOUSE = Path(__file__).with_name("house.py")
 ROOMS = ("recovery.", "last_state.", "outbox.", "telegram.", "backup.")
@@ -143,7 +144,7 @@ def test_every_point_in_the_code_has_a_name_and_is_visited_by_a_test() -> None:
     code = "\n".join(p.read_text() for p in (HOUSE.parents[2] / "executor_tui").rglob("*.py"))
     in_code = re.findall(r'crash_point\("([^"]+)"\)', code)
     assert set(in_code) == set(POINTS), "a point of the code without a name, or a name without a point"
-    visited = {*MINE, RESTORE, *CALLS, CONSENT, *SECRETS, *CHANGES, *(point.partition(":")[0] for point in WAY), FORKED}
+    visited = {*MINE, RESTORE, *CALLS, CONSENT, *SECRETS, *CHANGES, *(point.partition(":")[0] for point in WAY), FORKED, *TRAVEL}
     assert set(POINTS) - visited == set()
 
 

@@ -29,12 +29,12 @@ class NodeProcess:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self) -> "NodeProcess":
+    async def start(self, **environment: str) -> "NodeProcess":
         command = [sys.executable, "-m", "executor_tui.cli.main", "--no-ui", "--json"]
         command += ["--config", str(self.places.config_dir), "--state", str(self.places.state_dir)]
         with (self.places.state_dir / "node.out").open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **self._environment}
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **self._environment, **environment}
             )
         return self
 

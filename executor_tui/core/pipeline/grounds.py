@@ -35,6 +35,7 @@ class Grounds:
         if root.exists() or await self._arrives(project, root):
             found = await self._found(project, root, unsafe)
             if found is not None:
+                await self._say_where(project, root)
                 return found
         root.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         return await self._make(project, root, unsafe)
@@ -50,6 +51,11 @@ class Grounds:
         if not await self._travel.unpack(project, root):
             raise self._not_here(project, root)
         return True
+
+    async def _say_where(self, project: Project, root: Path) -> None:
+        """The row names the machine's own place, also when the one who unpacked it here died before it could say so."""
+        if project.workflow_id and project.repo_path and project.repo_path != str(root):
+            await self._store.projects.update(project.id, repo_path=str(root))
 
     def _not_here(self, project: Project, root: Path) -> ProjectFailedError:
         hint = f"build it again from the beginning: executor project fork {project.id} --from 0"

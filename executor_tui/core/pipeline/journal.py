@@ -67,7 +67,7 @@ class Journal:
             return {FAILED: exc.message, HINT: exc.hint}
 
     async def _keep(self, result: Json) -> None:
-        """The commit a step ends on is kept before the step is: a journal that reaches further than the history could not be gone on with."""
+        """The commit a step ends on is kept before the step is: a journal must not reach further than the history."""
         if text_in(result, "commit") or text_in(result, "head"):
             workspace = self._parts.workspaces.get(self.project_id)
             if workspace is not None:

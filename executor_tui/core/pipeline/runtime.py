@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,12 +22,13 @@ from executor_tui.core.pipeline.grounds import Grounds
 from executor_tui.core.pipeline.journal import Journal
 from executor_tui.core.pipeline.parts import ModelAccess, OpenWorkspace, Parts, WaitError
 from executor_tui.core.pipeline.run import fail, run_project
+from executor_tui.core.pipeline.travel import Travel
 from executor_tui.core.skill_injector import SkillInjector
 from executor_tui.domain.agent import AgentState
 from executor_tui.domain.change import ChangeStatus
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.crash import crash_point
-from executor_tui.domain.errors import StoreError
+from executor_tui.domain.errors import ExecutorError, StoreError
 from executor_tui.domain.event import Event, Level
 from executor_tui.domain.project import Project, ProjectStatus, Question, Where
 from executor_tui.store.store import Store
@@ -80,7 +81,8 @@ class Pipeline:
     ) -> None:
         self._grounds = Grounds(places, store, lambda: self._parts.config)
         skills = SkillInjector(config)
-        self._parts = Parts(store, places, config, clock, node_id, model_access, open_workspace or self._grounds.open, skills)
+        opening = open_workspace or self._grounds.open
+        self._parts = Parts(store, places, config, clock, node_id, model_access, opening, skills, Travel(store))
         self._store, self._clock, self._node_id = store, clock, node_id
         self._runs: dict[str, _Run] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -150,6 +152,18 @@ class Pipeline:
             elif status in OVER_BADLY and not project.status.final:
                 hint = f"go back to an earlier step: executor project fork {project.id} --from STEP"
                 await fail(self._parts, project.id, "its workflow ended in an error; see the log", hint)
+
+    async def resume(self, projects: Sequence[Project]) -> Mapping[str, str]:
+        """`start` for many: those whose workflow goes on by itself are found in one look. By id, what kept the others from it."""
+        found = await DBOS.list_workflows_async(name=workflow.NAME, status=durable.UNFINISHED, load_input=False, load_output=False)
+        at_work, failed = {w.workflow_id for w in found}, dict[str, str]()
+        for project in projects:
+            if project.id not in at_work:
+                try:
+                    await self.start(project)
+                except ExecutorError as exc:
+                    failed[project.id] = exc.message
+        return failed
 
     async def cancel(self, project_id: str, by: str = "operator") -> Project:
         """Stop a project: its row at once, what runs for it within moments. Raises NotFoundError, ConflictError."""
@@ -281,7 +295,7 @@ class Pipeline:
             event = Event(kind, f"project {project_id} waits{until}: {wait.detail}", Level.WARNING, wait.agent_id, project_id)
             source = (ProjectStatus.RUNNING, ProjectStatus.ASKING)
             await self._store.projects.move(project_id, source, target, None if project.detail == wait.detail else event, **values)
-        for agent in await self._store.agents.list():
+        for agent in await self._store.agents.at_projects():
             if agent.project_id == project_id:
                 await records.waiting(self._parts, agent.id, wait.detail)
 
@@ -368,7 +382,7 @@ class Pipeline:
         if not self._runs:
             return
         pending = {(a.agent_id, a.project_id): a for a in await self._store.approvals.pending()}
-        for agent in await self._store.agents.list():
+        for agent in await self._store.agents.at_projects():
             if agent.project_id not in self._runs:
                 continue
             approval = pending.get((agent.id, agent.project_id))

@@ -46,7 +46,7 @@ class Travel:
             await self._bind(project_id, len(piece.data))
             return
         await self._store.histories.add(project_id, piece.sha, piece.branch, piece.data)
-        crash_point("pipeline.kept")
+        crash_point("travel.kept")
 
     async def unpack(self, project: Project, root: Path) -> bool:
         """Make the repository at `root` from what is kept; says whether there was anything. Raises GitError, StoreError."""
@@ -54,7 +54,7 @@ class Travel:
         if not rows:
             return False
         await unpack(root, [Piece(row.sha, row.branch, row.data) for row in rows])
-        crash_point("pipeline.unpacked")
+        crash_point("travel.unpacked")
         text = f"project {project.id} goes on here: its repository was unpacked to {root}, up to commit {rows[-1].sha[:12]}"
         await self._store.projects.update(project.id, Event("project.travelled", text, project_id=project.id), repo_path=str(root))
         return True

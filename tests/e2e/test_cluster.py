@@ -1,0 +1,79 @@
+"""Two machines with one database are one Executor: one leads, and what a dead one was doing is finished by the other."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from executor_tui.config.places import Places
+from executor_tui.domain.clock import SystemClock
+from executor_tui.domain.project import Project, ProjectStatus
+from executor_tui.lab.world import GOALS, World
+from executor_tui.store.store import Store
+from tests.e2e.conftest import NodeProcess, approve_everything, final
+from tests.e2e.test_delivery import git
+
+LEASE_S = 4.0
+TRAVEL = ("travel.kept", "travel.unpacked")
+"""Where the machines of this test die."""
+
+
+class Cluster:
+    """Two nodes on state directories of their own, with one configuration, one database and one identity."""
+
+    def __init__(self, places: Places, url: str) -> None:
+        environment = {"EXECUTOR_DATABASE_URL": url, "EXECUTOR_AGE_IDENTITY": str(pyrage.x25519.Identity.generate())}
+        self.nodes = []
+        for name in ("first", "second"):
+            state = places.state_dir / name
+            state.mkdir(mode=0o700)
+            self.nodes.append(NodeProcess(Places(places.config_dir, state), environment))
+
+
+@pytest.fixture
+async def cluster(places: Places, world: World, postgres_database: str) -> AsyncIterator[Cluster]:
+    settings = places.config_dir / "executor.json"
+    given = json.loads(settings.read_text())
+    given["node"] = {"heartbeat_s": 0.5, "lease_s": LEASE_S, "ping_every_s": 30}
+    settings.write_text(json.dumps(given))
+    found = Cluster(places, postgres_database)
+    yield found
+    for node in found.nodes:
+        if node._process is not None and node._process.returncode is None:
+            await node.kill()
+
+
+@pytest.fixture
+async def seen(cluster: Cluster, postgres_database: str) -> AsyncIterator[Store]:
+    store = await Store.open(postgres_database, SystemClock())
+    yield store
+    await store.close()
+
+
+@pytest.mark.timeout(240)
+async def test_the_work_of_a_dead_machine_is_finished_by_another(cluster: Cluster, seen: Store) -> None:
+    """The first dies having kept a commit it has no step for yet, the second having unpacked them; the second's next life finishes."""
+    first, second = cluster.nodes
+    await seen.projects.create(Project("prj-1", GOALS[0]))
+    operator = asyncio.create_task(approve_everything(seen))
+    assert await (await first.start(EXECUTOR_CRASH_AT=f"{TRAVEL[0]}:5")).wait() == -signal.SIGKILL
+    leader = await seen.leases.leader()
+    before = {s.id for s in await seen.steps.of("prj-1") if s.status == "done"}
+    assert leader is not None and len(before) > 4
+    assert await (await second.start(EXECUTOR_CRASH_AT=TRAVEL[1])).wait() == -signal.SIGKILL
+    await second.start()
+    project = await final(seen, "prj-1")
+    operator.cancel()
+    assert project.status is ProjectStatus.DELIVERED, project.detail
+    successor = await seen.leases.leader()
+    assert successor is not None and successor.fencing > leader.fencing and successor.holder != leader.holder
+    assert Path(project.repo_path).is_relative_to(second.places.state_dir)
+    assert before <= {s.id for s in await seen.steps.of("prj-1")}
+    made = git(project.repo_path, "log", "--format=%(trailers:key=Executor-Step,valueonly)").split()
+    assert len(made) == len(set(made)), "a step was committed twice"
+    assert sorted(p.name for p in Path(project.repo_path).glob("docs/qa/round-*.json"))
+    assert [e.kind for e in await seen.events.after(0)].count("node.adopted") == 1
