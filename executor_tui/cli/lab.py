@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from executor_tui.domain.project import Project
     from executor_tui.store.store import Store
 
+ERRANDS_S = 60.0
 ONLY = "The lab's model is a script: it knows only these goals and says so for any other."
 
 
@@ -26,7 +27,7 @@ ONLY = "The lab's model is a script: it knows only these goals and says so for a
 @click.option("--goal", "goal_number", default=1, show_default=True, metavar="N", help="Which of the lab's goals.")
 @common
 def command(cli: Cli, no_ui: bool, once: bool, goal_number: int) -> None:
-    """Executor with simulated providers, router and chat on loopback. Nothing is spent and nothing outside is touched.
+    """Executor with simulated providers, router and hypervisor on loopback. Nothing is spent and nothing outside is touched.
 
     Its model is a script that knows three goals. The console, the node, the gateway, the sandbox and the tests it runs are real.
     """
@@ -56,6 +57,7 @@ def _goal(number: int) -> str:
 async def _once(cli: Cli, places: Places, number: int) -> int:
     """One project from sentence to delivery; the lab's own operator gives the one approval it asks for, and says so."""
     from executor_tui.domain.project import Project
+    from executor_tui.lab import errands
     from executor_tui.lab.report import document, text
     from executor_tui.lab.world import World
     from executor_tui.logs import log_to_file
@@ -64,19 +66,27 @@ async def _once(cli: Cli, places: Places, number: int) -> int:
     goal = _goal(number)
     log_to_file(places.log_file)
     cli.note(f"goal: {goal}\n{ONLY}")
-    async with World(places, live=False), running_node(places) as node:
+    async with World(places, live=False) as world, running_node(places) as node:
+        for problem in world.problems:
+            cli.note(problem)
         made = await node.store.projects.create(Project("prj-lab", goal, created_by="lab"))
         operator = asyncio.create_task(_lab_operator(cli, node.store), name="lab-operator")
         narrator = asyncio.create_task(_narrate(cli, node.store), name="lab-narrator")
+        running = asyncio.create_task(errands.run(node), name="lab-errands")
         try:
             project = await _until_final(node.store, made.id)
+            async with asyncio.timeout(ERRANDS_S):
+                done = await running
+        except TimeoutError as exc:
+            raise ExecutorError("the lab's changes did not end in time", hint="see the log in the lab's state directory") from exc
         finally:
-            for task in (operator, narrator):
+            for task in (operator, narrator, running):
                 task.cancel()
-            await asyncio.gather(operator, narrator, return_exceptions=True)
-        report = await document(node.store, project)
+            await asyncio.gather(operator, narrator, running, return_exceptions=True)
+        report = await document(node.store, project, done)
     cli.emit(report, lambda: text(report))
-    return 0 if project.status == "delivered" else 1
+    well = project.status == "delivered" and all(errand.status == "done" for errand in done)
+    return 0 if well else 1
 
 
 async def _until_final(store: "Store", project_id: str) -> "Project":
@@ -99,7 +109,8 @@ async def _lab_operator(cli: Cli, store: "Store") -> None:
         for approval in await store.approvals.pending():
             with contextlib.suppress(ConflictError):
                 await store.approvals.decide(approval.id, Decision(True, "lab operator", "lab"))
-                cli.note(f"  lab operator approved: {approval.subject} (about ${approval.estimate_usd:.4f})")
+                about = f"risk: {approval.risk}" if approval.risk else f"about ${approval.estimate_usd:.4f}"
+                cli.note(f"  lab operator approved: {approval.subject} ({about})")
 
 
 async def _narrate(cli: Cli, store: "Store") -> None:
@@ -109,7 +120,7 @@ async def _narrate(cli: Cli, store: "Store") -> None:
     async for _ in store.feed():
         for event in await store.events.after(seq):
             seq = event.seq
-            if event.project_id or event.kind.startswith(("key.", "park", "gateway.", "node.", "call")):
+            if event.project_id or event.kind.startswith(("key.", "park", "gateway.", "node.", "call", "change.", "search.")):
                 cli.note("  " + line_of(event, as_json=False)[20:])
 
 
@@ -117,7 +128,9 @@ async def _feed(cli: Cli, places: Places) -> int:
     from executor_tui.headless import run_feed
     from executor_tui.lab.world import World
 
-    async with World(places, live=True):
+    async with World(places, live=True) as world:
+        for problem in world.problems:
+            cli.note(problem)
         cli.note(f"the lab is up; its state is in {places.state_dir.parent}\n{ONLY}")
         await run_feed(places, as_json=cli.json)
     return 0

@@ -4,8 +4,10 @@ import argparse
 import asyncio
 
 from executor_tui.config.places import find_places
+from executor_tui.domain.event import Event, Level
 from executor_tui.domain.project import Project
 from executor_tui.headless import run_feed
+from executor_tui.lab import errands
 from executor_tui.lab.world import World
 from executor_tui.logs import log_to_file
 from executor_tui.node import Node
@@ -15,12 +17,22 @@ async def _run(config: str, state: str, goal: str) -> None:
     places = find_places(config, state)
     log_to_file(places.log_file)
 
+    running: list[asyncio.Task[object]] = []
+
     async def ask(node: Node) -> None:
+        for problem in world.problems:
+            await node.store.events.add(Event("lab.incomplete", problem, Level.WARNING))
         if goal and not await node.store.projects.list():
             await node.store.projects.create(Project("prj-lab", goal, created_by="lab"))
+            running.append(asyncio.create_task(errands.run(node), name="errands"))
 
-    async with World(places, live=True):
-        await run_feed(places, as_json=False, started=ask)
+    async with World(places, live=True) as world:
+        try:
+            await run_feed(places, as_json=False, started=ask)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 What answers is a script that knows a few goals (see `lab.script`); everything else is the real program.
 """
 
+import asyncio
 import json
 import secrets
 from contextlib import AsyncExitStack
@@ -10,6 +11,7 @@ from typing import Any
 
 from executor_tui.config.places import Places, shipped, write_atomically
 from executor_tui.domain.clock import Clock, SystemClock
+from executor_tui.lab.hypervisor import Hypervisor
 from executor_tui.lab.routeros.simulator import RouterOsSimulator
 from executor_tui.lab.script.model import GOALS, ScriptedModel
 from executor_tui.lab.upstreams.faults import Fault
@@ -32,6 +34,9 @@ class World:
         self.upstreams = Upstreams(self._clock, ScriptedModel(), pace=LIVE_PACE if live else FAST_PACE)
         self.router_password = secrets.token_urlsafe(12)
         self.router = RouterOsSimulator(clock=self._clock, users={"executor": self.router_password}, tls=True)
+        self.hypervisor = Hypervisor(places.state_dir.parent / "proxmox", live=live)
+        self.problems: tuple[str, ...] = ()
+        """What this world lacks, a line each; there after `start`."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "World":
@@ -43,10 +48,14 @@ class World:
 
     async def start(self) -> None:
         """Bring the world up and write the five files an Executor in it needs."""
+        self._stack.push_async_callback(self.hypervisor.stop)
+        rising = asyncio.create_task(self.hypervisor.start(), name="hypervisor")
         urls = await self.upstreams.start()
         self._stack.push_async_callback(self.upstreams.stop)
         await self.router.start()
         self._stack.push_async_callback(self.router.stop)
+        problem = await rising
+        self.problems = (problem,) if problem else ()
         self._schedule_faults()
         self._write(urls)
 
@@ -74,4 +83,12 @@ class World:
             "tls": True, "fingerprint": self.router.fingerprint,
         }  # fmt: skip
         network = {"id": "network-001", "name": "Network Agent", "type": "infrastructure", "role": "network", "device": device}
-        return {"agents": [*fleet["agents"], network]}
+        return {"agents": [*fleet["agents"], network, *([] if self.problems else [self._proxmox()])]}
+
+    def _proxmox(self) -> dict[str, Any]:
+        pve = self.hypervisor
+        device = {
+            "kind": "proxmox", "host": pve.host, "port": pve.port, "user": "root@pam", "password": pve.password,
+            "fingerprint": pve.fingerprint,
+        }  # fmt: skip
+        return {"id": "proxmox-001", "name": "Proxmox Agent", "type": "infrastructure", "role": "proxmox", "device": device}

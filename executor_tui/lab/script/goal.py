@@ -22,6 +22,8 @@ class Goal:
     review: Mapping[str, str] = field(default_factory=dict)
     flaw: tuple[str, str, str] | None = None
     critical: str = ""
+    question: str = ""
+    """What the PM asks the web first, where it can."""
 
     def first_files(self) -> dict[str, str]:
         """The files of the first round, with the flaw in them where there is one."""

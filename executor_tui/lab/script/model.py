@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from executor_tui.lab.script import requests
+from executor_tui.lab.script import requests, searching
 from executor_tui.lab.script.goal import PYTEST, UNITTEST, Goal
 from executor_tui.lab.script.goals import cache, contents, temperature
 from executor_tui.lab.upstreams.script import Answer, ToolCall, text_of
@@ -27,6 +27,9 @@ class ScriptedModel:
     def __call__(self, request: dict[str, Any]) -> Answer:
         """The next turn of whoever is asked."""
         messages: Sequence[Mapping[str, Any]] = request.get("messages") or []
+        found = searching.answer(request)
+        if found is not None:
+            return found
         in_words = requests.answer(messages)
         if in_words is not None:
             return in_words
@@ -37,7 +40,18 @@ class ScriptedModel:
             return Answer(_not_known(role))
         turns = sum(1 for m in messages if m.get("role") == "assistant")
         steps = _steps(role, goal, task)
+        if role == "PM" and goal.question and _searches(request):
+            steps = [_call("deep_search", question=goal.question), *steps]
         return steps[turns] if turns < len(steps) else _call("finish", summary="Nothing is left to do.")
+
+
+def _searches(request: Mapping[str, Any]) -> bool:
+    """Whether deep search is offered, or was when the conversation began."""
+    offered = [(tool.get("function") or {}).get("name") for tool in request.get("tools") or []]
+    first = next((m for m in request.get("messages") or [] if m.get("role") == "assistant"), None)
+    if first is None:
+        return "deep_search" in offered
+    return any((call.get("function") or {}).get("name") == "deep_search" for call in first.get("tool_calls") or [])
 
 
 def _role_in(messages: Sequence[Mapping[str, Any]]) -> str | None:

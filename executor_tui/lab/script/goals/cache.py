@@ -1,6 +1,7 @@
 """An LRU cache whose entries expire. Its first version is wrong: reading an entry does not make it recent."""
 
 from executor_tui.lab.script.goal import Goal
+from executor_tui.lab.script.searching import QUESTION
 
 _PRD = """# Cache with a limit and a time to live: requirements
 
@@ -207,4 +208,5 @@ GOAL = Goal(
     {"tests/test_review.py": _REVIEW},
     ("ttl_cache.py", _RIGHT, _WRONG),
     "Whether expired entries are dropped eagerly or lazily decides every other part of the cache; a mistake here is costly later.",
+    QUESTION,
 )
