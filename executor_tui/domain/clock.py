@@ -81,6 +81,16 @@ class ManualClock:
         self._move_to(end)
         await _let_others_run()
 
+    async def leap(self, seconds: float) -> None:
+        """Let `seconds` pass at once: whoever was due within them wakes at their end, as after a machine was suspended."""
+        await _let_others_run()
+        self._move_to(self._monotonic_s + seconds)
+        while self._sleepers and self._sleepers[0][0] <= self._monotonic_s:
+            _, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)
+        await _let_others_run()
+
     def _move_to(self, monotonic_s: float) -> None:
         self._now += timedelta(seconds=monotonic_s - self._monotonic_s)
         self._monotonic_s = monotonic_s

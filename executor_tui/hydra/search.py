@@ -72,7 +72,7 @@ class Search:
 
     def through(self, turns: tuple[Turnstile, ...]) -> Pick | Blocked:
         """The first quota pool that can serve, those first in `turns` preferred."""
-        soonest = Blocked("every quota pool was tried", never=True)
+        soonest = Blocked("every quota pool was tried", never=True, vague=True)
         for turn in turns:
             found = self._walk(turn)
             if isinstance(found, Pick):
@@ -82,7 +82,7 @@ class Search:
 
     def _walk(self, turn: Turnstile) -> Pick | Blocked:
         resting: list[tuple[str, float]] = []
-        soonest = Blocked("every quota pool was tried", never=True)
+        soonest = Blocked("every quota pool was tried", never=True, vague=True)
         looked, picked = 0, None
         for pool_id in turn.order(self._now.mono_s):
             found = self.at(pool_id)
@@ -146,7 +146,7 @@ class Search:
 
     def _key(self, pool: PoolOfKeys, key_id: str, probes: tuple[ParkKey, ...]) -> Pick | Blocked:
         resting: list[tuple[str, float]] = []
-        soonest = Blocked("every key of this quota pool was tried", general=False, never=True)
+        soonest = Blocked("every key of this quota pool was tried", general=False, never=True, vague=True)
         picked, for_all = None, True
         for name in (key_id,) if key_id else pool.turn.order(self._now.mono_s):
             against, probe = self._against(pool, name)
@@ -171,7 +171,7 @@ class Search:
     def _against(self, pool: PoolOfKeys, key_id: str) -> tuple[Blocked | None, ParkKey | None]:
         """What speaks against one key, or which park of it is to be probed."""
         if key_id in self._skip:
-            return Blocked("this key was tried", general=False, never=True), None
+            return Blocked("this key was tried", general=False, never=True, vague=True), None
         found = self._book.find(ParkKey(ParkScope.KEY, pool.id, "", key_id), self._now) if len(self._book) else None
         if isinstance(found, Blocked):
             return found, None

@@ -33,7 +33,7 @@ async def pending(bench: Any, clock: ManualClock) -> Approval:
 
 async def finish(clock: ManualClock, *tasks: "asyncio.Task[Any]", step_s: float = 0.05) -> None:
     while not all(task.done() for task in tasks):
-        await clock.advance(step_s)
+        await clock.leap(step_s)
         await asyncio.sleep(0.003)
 
 
@@ -71,7 +71,7 @@ async def test_a_no_goes_on_down_the_chain_and_says_so(bench: Any, clock: Manual
         "not asked again at once"
     )
     assert await bench.store.approvals.pending() == ()
-    await clock.advance(16 * 60)
+    await clock.leap(16 * 60)
     again = asyncio.create_task(bench.ask(router, "opus", agent_id="a", approval_wait_s=0))
     await finish(clock, again)
     assert len(await bench.store.approvals.pending()) == 1
@@ -89,7 +89,7 @@ async def test_silence_ends_the_wait_and_later_means_no(bench: Any, clock: Manua
     await finish(clock, at_once, step_s=0.01)
     assert clock.monotonic_s() - before < 5, "it was waited for once; the next call does not wait again"
     assert len(await bench.store.approvals.list()) == 1
-    await clock.advance(120)
+    await clock.leap(120)
     last = asyncio.create_task(bench.ask(router, "opus", agent_id="a"))
     await finish(clock, last)
     assert names(last.result()) == [("opus", "approval expired"), ("sonnet", "ok")]
@@ -150,7 +150,7 @@ async def test_a_yes_for_minutes_ends_by_itself(bench: Any, clock: ManualClock) 
     await finish(clock, asked)
     for agent in ("a", "b"):
         assert names(await bench.ask(router, "opus", agent_id=agent)) == [("opus", "ok")]
-    await clock.advance(601)
+    await clock.leap(601)
     late = asyncio.create_task(bench.ask(router, "opus"))
     await finish(clock, late)
     assert names(late.result())[0] == ("opus", "approval pending")

@@ -22,7 +22,7 @@ DAILY_429 = (
 async def drive(clock: ManualClock, *tasks: "asyncio.Task[Any]", step_s: float = 1.0) -> None:
     """Let time pass until these are done."""
     while not all(task.done() for task in tasks):
-        await clock.advance(step_s)
+        await clock.leap(step_s)
         await asyncio.sleep(0.002)
 
 
@@ -153,7 +153,7 @@ async def test_limits_are_learned_from_headers_and_outlive_a_restart(bench: Any,
         await bench.ask(router, "m")
     await router.flush()
     assert ("rpm", 3.0, "learned") in {(row.kind, row.value, row.source) for row in await bench.store.limits.list()}
-    await clock.advance(61)
+    await clock.leap(61)
     again = await bench.router()
     for _ in range(3):
         await bench.ask(again, "m")
@@ -199,11 +199,11 @@ async def test_a_daily_429_parks_the_project_not_the_key_until_midnight_in_los_a
     assert caught.value.available_at == datetime(2026, 11, 1, 7, 0, tzinfo=UTC), "midnight is still summer time"
     sent = len(upstream.calls)
     assert {p.source for p in await bench.store.parks.open()} == {ParkSource.COMPUTED}
-    await clock.advance(10 * 3600)
+    await clock.leap(10 * 3600)
     with pytest.raises(NothingServedError):
         await bench.ask(router, "gem")
     assert len(upstream.calls) == sent
-    await clock.advance(3600)
+    await clock.leap(3600)
     for _ in range(2):
         await bench.ask(router, "gem")
     assert {key.rpartition("-")[0] for key, _ in upstream.calls[sent:]} == {"one", "two"}, "both are back"
@@ -214,13 +214,13 @@ async def test_the_day_after_the_change_ends_at_winter_midnight(bench: Any, cloc
     bench.model("gem", "standard", "google")
     await bench.key("google")
     router = await bench.router()
-    await clock.advance(24 * 3600)  # 1 November, 13:00 in Los Angeles
+    await clock.leap(24 * 3600)  # 1 November, 13:00 in Los Angeles
     await bench.ask(router, "gem")
     await bench.ask(router, "gem")
     with pytest.raises(NothingServedError) as caught:
         await bench.ask(router, "gem")
     assert caught.value.available_at == datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
-    await clock.advance(12 * 3600)
+    await clock.leap(12 * 3600)
     await bench.ask(router, "gem")
     assert len(upstream.calls) == 3
 
@@ -278,10 +278,10 @@ async def test_a_jump_of_the_clock_neither_frees_nor_freezes_for_long(bench: Any
         await bench.ask(router, "m")
     clock.jump_wall(jump_s)
     await router.refresh()
-    await clock.advance(60)
+    await clock.leap(60)
     with pytest.raises(NothingServedError):
         await bench.ask(router, "m")
-    await clock.advance(61)
+    await clock.leap(61)
     await bench.ask(router, "m")
     assert len(upstream.calls) == 2
 
@@ -300,9 +300,9 @@ async def test_after_a_jump_the_end_of_a_day_is_found_by_single_probes(bench: An
         with pytest.raises(NothingServedError):
             await bench.ask(router, "gem")
     assert len(upstream.calls) <= 2, "the clock said midnight had passed; one call went to see"
-    await clock.advance(12 * 3600)
+    await clock.leap(12 * 3600)
     upstream.script[""] = [bench.ok]
-    await clock.advance(14 * 3600)
+    await clock.leap(14 * 3600)
     await bench.ask(router, "gem")
 
 
@@ -310,11 +310,11 @@ async def test_a_daily_429_just_after_the_reset_is_two_clocks_out_of_step_not_a_
     upstream = await bench.upstream("google", daily_reset="pacific")
     bench.model("gem", "standard", "google")
     await bench.key("google")
-    await clock.advance(11 * 3600 + 2)  # two seconds past midnight in Los Angeles
+    await clock.leap(11 * 3600 + 2)  # two seconds past midnight in Los Angeles
     upstream.script[""] = [DAILY_429, bench.ok]
     router = await bench.router()
     with pytest.raises(NothingServedError) as caught:
         await bench.ask(router, "gem")
     assert caught.value.available_at is not None and caught.value.available_at - clock.now() < timedelta(minutes=2)
-    await clock.advance(120)
+    await clock.leap(120)
     await bench.ask(router, "gem")
