@@ -1,4 +1,4 @@
-"""executor recovery: outages and their reports, backups, quarantine."""
+"""executor recovery: outages and their reports, backups, quarantine, alerts that could not be delivered."""
 
 import getpass
 from pathlib import Path
@@ -12,12 +12,13 @@ from executor_tui.domain.recovery import RecoveryReport
 
 if TYPE_CHECKING:
     from executor_tui.core.backups import Backup
+    from executor_tui.domain.alert import Alert, Delivery
     from executor_tui.store.store import Store
 
 
 @click.group()
 def group() -> None:
-    """Outages, reports, backups."""
+    """Outages, reports, backups, undelivered alerts."""
 
 
 @group.command("last")
@@ -124,6 +125,56 @@ def release(cli: Cli, project_id: str) -> None:
 
     cli.run(work)
     cli.emit({"released": project_id}, f"project {project_id} is queued again")
+
+
+@group.command("letters")
+@common
+def letters(cli: Cli) -> None:
+    """Dead letters: alerts that Telegram or Discord would not take, and why; and how the channels are."""
+
+    async def work(store: "Store") -> "tuple[dict[str, object], tuple[tuple[Delivery, Alert], ...]]":
+        states = {name: await store.notes.get(f"channel.{name}") for name in ("telegram", "discord")}
+        return {name: state for name, state in states.items() if state}, await store.deliveries.dead()
+
+    channels, dead = cli.run(work)
+    rows = [(d.id, d.channel, a.title, d.error) for d, a in dead]
+    document = {"channels": channels, "letters": [{"delivery": d, "alert": a} for d, a in dead]}
+    told = "\n".join(_channel(name, state) for name, state in channels.items())
+    cli.emit(document, lambda: (told + "\n\n" if told else "") + table(("LETTER", "CHANNEL", "WHAT", "WHY"), rows, "no dead letters"))
+
+
+@group.command("resend")
+@click.argument("letter_ids", metavar="LETTER…", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every dead letter.")
+@click.option("--forget", is_flag=True, help="Do not send them again: let them rest.")
+@common
+def resend(cli: Cli, letter_ids: tuple[str, ...], everything: bool, forget: bool) -> None:
+    """Send dead letters again, once what was wrong is mended; or let them rest."""
+    if bool(letter_ids) is everything:
+        raise UsageError("say which letters, or --all", hint="see them with: executor recovery letters")
+
+    async def work(store: "Store") -> int:
+        from executor_tui.domain.event import Event
+
+        dead = {d.id for d, _ in await store.deliveries.dead()}
+        unknown = sorted(set(letter_ids) - dead)
+        if unknown:
+            raise UsageError(f"{', '.join(unknown)}: no dead letter of that name", hint="see them with: executor recovery letters")
+        chosen = sorted(dead if everything else letter_ids)
+        if forget:
+            words = f"{len(chosen)} dead letters put to rest by {getpass.getuser()}"
+            return await store.deliveries.forget(chosen, Event("alert.forgotten", words))
+        return await store.deliveries.revive(chosen, Event("alert.resent", f"{len(chosen)} dead letters sent again by {getpass.getuser()}"))
+
+    done = cli.run(work)
+    words = f"{done} put to rest" if forget else f"{done} wait to be sent again; the leading node sends them"
+    cli.emit({"forgotten" if forget else "resent": done}, words if done else "no dead letters")
+
+
+def _channel(name: str, state: object) -> str:
+    told = state if isinstance(state, dict) else {}
+    reason = f": {told['reason']}" if told.get("reason") else ""
+    return f"{name}: {told.get('state', 'unknown')}{reason}"
 
 
 def _refuse_on_postgres(cli: Cli) -> None:

@@ -10,7 +10,7 @@ of it.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,7 +38,8 @@ class _Line:
     failures: int = 0
     ready_at_s: float = float("-inf")
     closed: str = ""
-    said: str = ""
+    said: str = "?"
+    """What was last said of it: "", "away" or "closed"; "?" before anything is known of it."""
 
 
 class Outbox:
@@ -196,6 +197,9 @@ class Outbox:
 
     async def _well(self, line: _Line) -> None:
         line.failures, line.ready_at_s = 0, float("-inf")
+        if line.said == "?":
+            before = await self._store.notes.get(f"channel.{line.channel.name}")
+            line.said = str(before.get("state", "")) if isinstance(before, Mapping) and before.get("state") != "open" else ""
         if line.said:
             await self._say(line, "open", "", Level.INFO)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from executor_tui.config.files import PLACEHOLDERS, NotificationSettings
 from executor_tui.config.general import ProjectSettings
-from executor_tui.domain.alert import Alert
+from executor_tui.domain.alert import Alert, Severity
 from executor_tui.domain.errors import VaultError
 from executor_tui.domain.event import Event, Level
 from executor_tui.notify.base import Channel
 from executor_tui.notify.outbox import Outbox
-from executor_tui.notify.routes import raise_alert
+from executor_tui.notify.routes import DISCORD, TELEGRAM, channels, raise_alert
 from executor_tui.store.store import Store
 
 if TYPE_CHECKING:
@@ -70,17 +70,25 @@ class Notifications:
     async def _serve(self) -> None:
         if self._intake is not None:
             await self._intake()
+        await self._forget_what_is_off()
         telegram = await self._telegram()
-        channels: list[Channel] = [c for c in (telegram, await self._discord()) if c is not None]
-        outbox = Outbox(self._store, channels, coalesce_s=self._settings.coalesce_s, rng=self._rng)
+        ways: list[Channel] = [c for c in (telegram, await self._discord()) if c is not None]
+        outbox = Outbox(self._store, ways, coalesce_s=self._settings.coalesce_s, rng=self._rng)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(outbox.run(), name="outbox")
                 if telegram is not None and not self._settings.telegram.mirror_only:
                     group.create_task(self._inbox(telegram), name="telegram-inbox")
         finally:
-            for channel in channels:
-                await channel.close()
+            for way in ways:
+                await way.close()
+
+    async def _forget_what_is_off(self) -> None:
+        """A channel that was taken out of the settings has no state any more."""
+        on = channels(self._settings, Severity.CRITICAL)
+        for name in (TELEGRAM, DISCORD):
+            if name not in on and await self._store.notes.get(f"channel.{name}") is not None:
+                await self._store.notes.delete(f"channel.{name}")
 
     async def _inbox(self, telegram: "TelegramChannel") -> None:
         from executor_tui.notify.telegram_inbox import Desk, TelegramInbox

@@ -104,3 +104,24 @@ class Deliveries(Repository[Delivery]):
 
     async def in_status(self, status: DeliveryStatus) -> tuple[Delivery, ...]:
         return await self._many(select(self.table).where(self.table.c.status == status.value))
+
+    async def dead(self) -> tuple[tuple[Delivery, Alert], ...]:
+        """What a channel would never take, with what it was, oldest first."""
+        query = select(self.table).where(self.table.c.status == DeliveryStatus.DEAD.value).order_by(self.table.c.seq)
+        return await self._with_alerts(await self._many(query))
+
+    async def revive(self, delivery_ids: Sequence[str], event: Event | None = None) -> int:
+        """Put dead letters back into their queue; says how many there were."""
+        return await self._from_dead(delivery_ids, event, status=DeliveryStatus.PENDING, next_at=self.clock.now(), error="", attempts=0)
+
+    async def forget(self, delivery_ids: Sequence[str], event: Event | None = None) -> int:
+        """Let dead letters rest; says how many there were."""
+        return await self._from_dead(delivery_ids, event, status=DeliveryStatus.SKIPPED)
+
+    async def _from_dead(self, delivery_ids: Sequence[str], event: Event | None, **values: object) -> int:
+        c = self.table.c
+        where = (c.id.in_(delivery_ids), c.status == DeliveryStatus.DEAD.value)
+        async with self.db.write(*self._topics(event)) as conn:
+            found = (await conn.execute(update(self.table).where(*where).values(**out_values(values)))).rowcount
+            await record(conn, self.clock, event if found else None)
+        return found

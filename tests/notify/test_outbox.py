@@ -17,6 +17,8 @@ from executor_tui.notify.discord import DiscordChannel
 from executor_tui.notify.outbox import Outbox
 from executor_tui.notify.routes import raise_alert
 from executor_tui.store.store import Store
+from executor_tui.ui.data import attention
+from executor_tui.ui.data import settings as console_settings
 
 
 @pytest.fixture
@@ -154,9 +156,11 @@ async def test_a_deleted_webhook_switches_the_channel_off_with_a_word_and_keeps_
     events = [e for e in await store.events.tail() if e.kind == "channel.closed"]
     assert len(events) == 1 and "webhook is gone (404)" in events[0].message and discord.webhook_url not in events[0].message
     assert await statuses(store) == {"alr-x": "pending"}
+    assert (await attention.fetch(store)).line().startswith("✗ discord is off: the webhook is gone (404)")
     discord.gone = False
     await drain(outbox(store, channel))
     assert await statuses(store) == {"alr-x": "sent"}
+    assert (await attention.fetch(store)).line() == "nothing waits for you"
 
 
 async def test_a_message_that_is_refused_becomes_a_dead_letter_and_the_next_one_goes(
@@ -172,6 +176,15 @@ async def test_a_message_that_is_refused_becomes_a_dead_letter_and_the_next_one_
     dead = await store.deliveries.in_status(DeliveryStatus.DEAD)
     assert "Invalid Form Body" in dead[0].error
     assert [e.subject_id for e in await store.events.tail() if e.kind == "alert.dead"] == ["alr-bad"]
+    # The console says so, and what to do about it.
+    assert (await attention.fetch(store)).line() == "✗ 1 alert could not be delivered: executor recovery letters"
+    (entry,) = (await console_settings.fetch(store)).channels
+    assert (entry.group, entry.name, entry.value) == ("unsent", "discord", "bad") and f"executor recovery resend {dead[0].id}" in entry.note
+    monkeypatch.setattr(module, "discord_messages", real)
+    assert await store.deliveries.revive([dead[0].id]) == 1 and await store.deliveries.revive([dead[0].id]) == 0
+    await drain(outbox(store, channel))
+    assert await statuses(store) == {"alr-bad": "sent", "alr-good": "sent"}
+    assert (await attention.fetch(store)).line() == "nothing waits for you"
 
 
 async def test_an_answer_that_got_lost_leads_to_a_second_message_that_says_so(

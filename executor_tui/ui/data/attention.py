@@ -1,11 +1,12 @@
 """What waits for the operator, most urgent first: the attention line of the console and `executor watch` say the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from executor_tui.domain.agent import Agent, AgentState
+from executor_tui.domain.alert import DeliveryStatus
 from executor_tui.domain.approval import Approval
 from executor_tui.domain.key import Park
 from executor_tui.domain.project import Project, ProjectStatus, Question
@@ -91,6 +92,20 @@ async def _troubles(store: "Store") -> list[Matter]:
     )
     if problem:
         troubles.append(Matter("failure", "config", f"✗ {clean(str(problem).splitlines()[0])}", "settings"))
+    return troubles + await _unsent(store)
+
+
+async def _unsent(store: "Store") -> list[Matter]:
+    """Channels that are switched off by their service, and alerts that a channel would not take."""
+    troubles = []
+    for name in ("telegram", "discord"):
+        state = await store.notes.get(f"channel.{name}")
+        if isinstance(state, Mapping) and state.get("state") == "closed":
+            troubles.append(Matter("failure", f"channel-{name}", f"✗ {name} is off: {clean(str(state.get('reason', '')))}", "settings"))
+    dead = len(await store.deliveries.in_status(DeliveryStatus.DEAD))
+    if dead:
+        text = f"✗ {plural(dead, 'alert')} could not be delivered: executor recovery letters"
+        troubles.append(Matter("failure", "letters", text, "settings"))
     return troubles
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from executor_tui.config.places import Places, shipped
 from executor_tui.domain.errors import ConfigError
@@ -12,6 +13,9 @@ from executor_tui.ui.screens.bars import key_name
 from executor_tui.ui.states import Tone
 from executor_tui.ui.themes import load_themes
 from executor_tui.version import __version__
+
+if TYPE_CHECKING:
+    from executor_tui.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,35 @@ class Entry:
     value: str
     note: str = ""
     tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the node last said against the configuration; how the channels for alerts are, and what they would not take."""
+
+    problems: tuple[str, ...] = ()
+    channels: tuple[Entry, ...] = ()
+
+
+async def fetch(store: "Store") -> Told:
+    """What the store knows for this screen."""
+    problem = await store.notes.get("config.problem")
+    channels = [_channel(name, await store.notes.get(f"channel.{name}")) for name in ("telegram", "discord")]
+    dead = [
+        Entry("unsent", d.channel, a.title, f"{d.error}; executor recovery resend {d.id}", "bad") for d, a in await store.deliveries.dead()
+    ]
+    return Told((str(problem),) if problem else (), (*(c for c in channels if c is not None), *dead))
+
+
+def _channel(name: str, state: object) -> Entry | None:
+    if not isinstance(state, Mapping):
+        return None
+    word = str(state.get("state", ""))
+    looks: dict[str, tuple[str, Tone]] = {
+        "open": ("● takes alerts", "good"), "away": ("▲ cannot be reached; alerts wait", "warn"), "closed": ("■ switched off", "bad"),
+    }  # fmt: skip
+    text, tone = looks.get(word, (word, "plain"))
+    return Entry("channel", name, text + (f": {state['reason']}" if state.get("reason") else ""), tone=tone)
 
 
 def problems(texts: Iterable[str]) -> list[Entry]:

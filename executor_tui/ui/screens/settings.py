@@ -1,6 +1,5 @@
 """Settings: what is wrong with the configuration, the themes, every binding with its id, and where things are."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -8,7 +7,7 @@ from textual import on
 from textual.app import ComposeResult
 
 from executor_tui.ui.data import settings
-from executor_tui.ui.data.settings import Entry
+from executor_tui.ui.data.settings import Entry, Told
 from executor_tui.ui.screens.base import ConsoleScreen, style_path
 from executor_tui.ui.states import Cell
 from executor_tui.ui.text import plural
@@ -20,37 +19,37 @@ if TYPE_CHECKING:
 
 
 COLUMNS: tuple[Column[Entry], ...] = (
-    Column("group", "About", 9, lambda e, _: Cell(e.group, "bad" if e.group == "problem" else "dim"), lambda e: e.group),
+    Column("group", "About", 9, lambda e, _: Cell(e.group, "bad" if e.group in ("problem", "unsent") else "dim"), lambda e: e.group),
     Column("name", "Name", 25, lambda e, _: Cell(e.name, "strong"), lambda e: e.name),
     Column("value", "Value", 0, lambda e, _: Cell(e.value, e.tone), lambda e: e.value),
     Column("note", "", 26, lambda e, _: Cell(e.note, "dim"), from_width=110),
 )
 
 
-class SettingsScreen(ConsoleScreen[tuple[str, ...]]):
-    """The view is what the node last said against the configuration."""
+class SettingsScreen(ConsoleScreen[Told]):
+    """The view is what the node last said against the configuration, and how alerts get out."""
 
     SECTION = "settings"
-    TOPICS = frozenset({"notes", "operators"})
+    TOPICS = frozenset({"notes", "operators", "alerts"})
     CSS_PATH = style_path("settings")
 
     def compose_body(self) -> ComposeResult:
         yield Rows(COLUMNS, lambda e: f"{e.group} {e.name} {e.value}", self.now, id="settings")
 
-    async def fetch(self, store: "Store", at: datetime | None) -> tuple[str, ...]:
-        problem = await store.notes.get("config.problem")
-        return (str(problem),) if problem else ()
+    async def fetch(self, store: "Store", at: datetime | None) -> Told:
+        return await settings.fetch(store)
 
     def summary(self) -> str:
-        bad = len(self.console.problems) + len(self.view or ())
+        bad = len(self.console.problems) + (len(self.view.problems) + sum(e.tone == "bad" for e in self.view.channels) if self.view else 0)
         return f"{plural(bad, 'problem')}" if bad else "no problems"
 
-    def present(self, view: tuple[str, ...]) -> None:
+    def present(self, view: Told) -> None:
         self.query_one("#settings", Rows).set_items(self._entries(view))
 
-    def _entries(self, view: Sequence[str]) -> list[Entry]:
+    def _entries(self, view: Told) -> list[Entry]:
         console, config = self.console, self.console.link.config
-        entries = settings.problems((*console.problems.values(), *view)) + settings.keymap_entries(console.places, console.keymap)
+        entries = settings.problems((*console.problems.values(), *view.problems)) + settings.keymap_entries(console.places, console.keymap)
+        entries += view.channels
         for name in sorted(console.available_themes):
             here = name == console.theme
             entries.append(Entry("theme", name, "● in use" if here else "enter to use", tone="good" if here else "dim"))
@@ -65,7 +64,7 @@ class SettingsScreen(ConsoleScreen[tuple[str, ...]]):
         entry: Entry = message.item
         if entry.group == "theme":
             self.console.choose_theme(entry.name)
-            self.present(self.view or ())
+            self.present(self.view or Told())
         elif entry.group == "key":
             self.console.say(Cell(f'rebind in {self.console.places.config_dir / "keymap.json"}: {{"{entry.name}": "f5"}}', "info"))
         else:
