@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 
 from executor_tui.config.places import Places
 from executor_tui.domain.clock import SystemClock
+from executor_tui.domain.errors import FencedError
 from executor_tui.domain.project import Project, ProjectStatus
 from executor_tui.lab.world import GOALS, World
 from executor_tui.store.store import Store
-from tests.e2e.conftest import NodeProcess, approve_everything, final
+from tests.e2e.conftest import NodeProcess, approve_everything, final, until
 from tests.e2e.test_delivery import git
 
 LEASE_S = 4.0
@@ -54,7 +56,7 @@ async def seen(cluster: Cluster, postgres_database: str) -> AsyncIterator[Store]
     await store.close()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_the_work_of_a_dead_machine_is_finished_by_another(cluster: Cluster, seen: Store) -> None:
     """The first dies having kept a commit it has no step for yet, the second having unpacked them; the second's next life finishes."""
     first, second = cluster.nodes
@@ -66,7 +68,7 @@ async def test_the_work_of_a_dead_machine_is_finished_by_another(cluster: Cluste
     assert leader is not None and len(before) > 4
     assert await (await second.start(EXECUTOR_CRASH_AT=TRAVEL[1])).wait() == -signal.SIGKILL
     await second.start()
-    project = await final(seen, "prj-1")
+    project = await final(seen, "prj-1", 200)
     operator.cancel()
     assert project.status is ProjectStatus.DELIVERED, project.detail
     successor = await seen.leases.leader()
@@ -77,3 +79,38 @@ async def test_the_work_of_a_dead_machine_is_finished_by_another(cluster: Cluste
     assert len(made) == len(set(made)), "a step was committed twice"
     assert sorted(p.name for p in Path(project.repo_path).glob("docs/qa/round-*.json"))
     assert [e.kind for e in await seen.events.after(0)].count("node.adopted") == 1
+
+
+@pytest.mark.timeout(300)
+async def test_a_leader_that_froze_past_its_lease_finds_itself_replaced(cluster: Cluster, seen: Store) -> None:
+    """Both are alive in the end, and the project is delivered once all the same."""
+    first, second = cluster.nodes
+    await seen.projects.create(Project("prj-1", GOALS[0]))
+    operator = asyncio.create_task(approve_everything(seen))
+    await first.start()
+
+    async def coding() -> bool:
+        return any(s.stage == "coder" and s.status == "done" for s in await seen.steps.of("prj-1"))
+
+    await until(seen, coding)
+    frozen = await seen.leases.leader()
+    assert frozen is not None
+    os.kill(first.pid, signal.SIGSTOP)
+    await second.start()
+
+    async def adopted() -> bool:
+        return any(e.kind == "project.travelled" for e in await seen.events.after(0))
+
+    await until(seen, adopted)
+    os.kill(first.pid, signal.SIGCONT)
+    project = await final(seen, "prj-1", 200)
+    operator.cancel()
+    assert project.status is ProjectStatus.DELIVERED, project.detail
+    leader = await seen.leases.leader()
+    assert leader is not None and leader.fencing > frozen.fencing and leader.holder != frozen.holder
+    kinds = [e.kind for e in await seen.events.after(0)]
+    assert kinds.count("project.delivered") == 1 and kinds.count("node.adopted") == 1
+    made = git(project.repo_path, "log", "--format=%(trailers:key=Executor-Step,valueonly)").split()
+    assert len(made) == len(set(made))
+    with pytest.raises(FencedError):
+        await seen.projects.update("prj-1", fence=frozen, detail="written by the one that froze")
