@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
 from executor_tui.agents import typed
 from executor_tui.agents.device import Json
@@ -199,6 +199,12 @@ class Forward(Marked):
     """Only from there."""
     src_address_list: Word = ""
 
+    @model_validator(mode="after")
+    def _names_a_machine(self) -> "Forward":
+        if not self.to_address and self.container is None:
+            raise ValueError("say to which machine: to_address or container")
+        return self
+
 
 class Wireguard(Marked):
     """Make a WireGuard interface: its keys are made by Executor, its address and port given out where they are left open."""
@@ -249,6 +255,14 @@ class Limit(Marked):
     parent: Word = ""
     priority: int = Field(default=8, ge=1, le=8)
 
+    @model_validator(mode="after")
+    def _limits_something(self) -> "Limit":
+        if not self.target and self.container is None:
+            raise ValueError("say whom to limit: target or container")
+        if not self.down and not self.up:
+            raise ValueError("say how much: down, up or both; to take a limit away: net.remove, kind queue")
+        return self
+
 
 class Tree(Marked):
     """A queue of the queue tree: limits marked packets, or everything that goes out through an interface."""
@@ -275,6 +289,12 @@ class OnRow(Operation):
     mark: str = Field(default="", pattern=r"^$|^chg-[\w-]+\.\d+[a-z]?$")
     foreign: bool = False
     """Only a person may set this: the row is not Executor's, and is meant all the same."""
+
+    @model_validator(mode="after")
+    def _names_a_row(self) -> "OnRow":
+        if not self.id and not self.name and not self.mark:
+            raise ValueError("say which row: id or name")
+        return self
 
 
 class Remove(OnRow):

@@ -140,7 +140,7 @@ def _wan(number: int, survey: Survey, fields: str) -> str:
 
 
 def _forward(number: int, want: ops.Forward, survey: Survey, mark: str) -> ops.Forward:
-    address = want.to_address or _container(number, want.container, survey, "to_address")
+    address = want.to_address or survey.containers[str(want.container)]
     if ip_address(address).version == 6:
         raise _refused(number, "IPv6 needs no forward", "let it through with net.rule, family ipv6, chain forward, dst_address")
     update: Json = {"to_address": address, "container": None}
@@ -154,12 +154,6 @@ def _forward(number: int, want: ops.Forward, survey: Survey, mark: str) -> ops.F
     given = {name: text for name, text in matched.items() if text}
     own = _own(survey, "nat", lambda row: is_same_rule(MENUS["nat"], given, row))
     return done.model_copy(update={"mark": want.mark or own or mark})
-
-
-def _container(number: int, named: int | str | None, survey: Survey, field_name: str) -> str:
-    if named is None:
-        raise _refused(number, f"say for which machine: {field_name} or container")
-    return survey.containers[str(named)]
 
 
 # -- WireGuard ----------------------------------------------------------------------------------------------------------------------------
@@ -256,9 +250,7 @@ def _public_address(survey: Survey) -> str:
 
 
 def _limit(number: int, want: ops.Limit, survey: Survey, mark: str) -> ops.Limit:
-    if not want.down and not want.up:
-        raise _refused(number, "say how much: down, up or both", "to take a limit away: net.remove, kind queue")
-    target = want.target or _container(number, want.container, survey, "target")
+    target = want.target or survey.containers[str(want.container)]
     interfaces = {row.get("name", "") for row in survey.state.rows(INTERFACES)}
     parts = []
     for part in target.split(","):
@@ -287,10 +279,8 @@ def _existing(number: int, want: "ops.Remove | ops.Switch | ops.Move", survey: S
     rows = [r for r in _rows(survey, want.kind) if not is_dynamic(r) or want.kind.startswith("address")]
     if want.id:
         found = [r for r in rows if r.get(".id") == want.id]
-    elif want.name:
-        found = [r for r in rows if found_by_name(want.kind, r, want.name)]
     else:
-        raise _refused(number, f"say which {noun}: id or name")
+        found = [r for r in rows if found_by_name(want.kind, r, want.name)]
     if not found:
         raise _refused(number, f"there is no {noun} {want.id or want.name!r}", "see what there is: executor net --help")
     if len(found) > 1:
