@@ -39,8 +39,10 @@ async def run_feed(places: Places, *, as_json: bool, started: "Callable[[Node], 
         if started is not None:
             await started(node)
         feed = group.create_task(print_feed(node.store, sys.stdout, as_json=as_json), name="line-feed")
-        watchdog = group.create_task(Notifier(node.clock).run(), name="systemd-watchdog")
+        systemd = Notifier(node.clock)
+        watchdog = group.create_task(systemd.run(), name="systemd-watchdog")
         await stop.wait()
+        systemd.stopping("stopping in good order")
         feed.cancel()
         watchdog.cancel()
 

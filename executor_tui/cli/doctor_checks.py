@@ -1,6 +1,7 @@
 """The checks of `executor doctor`, one function each. A check never raises: what it cannot find out is its finding."""
 
 import asyncio
+import getpass
 import os
 import shutil
 import stat
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from pathlib import Path
 
 from executor_tui.config.load import Config, load
 from executor_tui.config.places import Places
@@ -228,10 +228,15 @@ def _terminal() -> Check:
 
 
 def _lingering() -> Check:
-    """A systemd user service stops with the last session unless lingering is on (loginctl(1))."""
-    name = os.environ.get("USER") or str(os.getuid())
-    if not Path("/run/systemd/system").is_dir():
+    """A user's service stops with the last session, and does not start at boot, unless lingering is on (loginctl(1))."""
+    from executor_tui.core import systemd
+
+    name = getpass.getuser()
+    if not systemd.RUNNING.is_dir():
         return Check("service", Result.OK, "no systemd here; run `executor --no-ui` under your own supervisor")
-    if os.getuid() == 0 or Path(f"/var/lib/systemd/linger/{name}").exists():
-        return Check("service", Result.OK, "keeps running when you log out")
-    return Check("service", Result.WARN, "a user service would stop when you log out", f"sudo loginctl enable-linger {name}")
+    if systemd.lingers():
+        return Check("service", Result.OK, "runs from boot on, and keeps running when you log out")
+    mend = f"sudo loginctl enable-linger {name}"
+    if systemd.user_unit().exists():
+        return Check("service", Result.WARN, "it stops when you log out, and does not start at boot", mend)
+    return Check("service", Result.OK, f"not installed (executor service install; to run from boot on it wants: {mend})")

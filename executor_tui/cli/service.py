@@ -1,7 +1,6 @@
 """executor service: a node that systemd starts at boot, watches and stops."""
 
 import getpass
-import os
 import shutil
 import subprocess
 import sys
@@ -29,16 +28,18 @@ def install(cli: Cli, print_system: bool, credential: Path | None, no_start: boo
     """Write the user unit, enable it, start it."""
     from executor_tui.config.places import write_atomically
     from executor_tui.core.service_unit import NAME, Unit
+    from executor_tui.core.systemd import lingers, user_unit
 
     secret = credential.absolute() if credential else None
     unit = Unit(_program(), cli.places.config_dir, cli.places.state_dir, secret, getpass.getuser() if print_system else "")
     if print_system:
         cli.emit({"unit": unit.text(), "path": f"/etc/systemd/system/{NAME}"}, unit.text().rstrip())
         return
-    path = _unit_path()
+    path = user_unit()
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, unit.text(), mode=0o644)
     notes = [] if no_start else _start(NAME)
-    linger = _lingers()
+    linger = lingers()
     if not linger:
         notes.append(f"it stops with your last session; to run from boot on: loginctl enable-linger {getpass.getuser()}")
     cli.emit({"path": path, "started": not no_start and _state(NAME) == "active", "lingers": linger}, "\n".join([f"wrote {path}", *notes]))
@@ -49,12 +50,13 @@ def install(cli: Cli, print_system: bool, credential: Path | None, no_start: boo
 def status(cli: Cli) -> None:
     """Whether the service is installed, enabled and running. Exit code 1 when it does not run."""
     from executor_tui.core.service_unit import NAME
+    from executor_tui.core.systemd import lingers, user_unit
 
-    installed = _unit_path().exists()
+    installed = user_unit().exists()
     state = _state(NAME) if installed else "not installed"
     enabled = installed and _systemctl("is-enabled", NAME)[1] == "enabled"
     words = f"{NAME}: {state}{', enabled' if enabled else ''}\nits lines: journalctl --user -u {NAME} -f"
-    document = {"installed": installed, "state": state, "enabled": enabled, "lingers": _lingers(), "path": _unit_path()}
+    document = {"installed": installed, "state": state, "enabled": enabled, "lingers": lingers(), "path": user_unit()}
     cli.emit(document, words if installed else "not installed; install it with: executor service install")
     if state != "active":
         click.get_current_context().exit(1)
@@ -65,8 +67,9 @@ def status(cli: Cli) -> None:
 def uninstall(cli: Cli) -> None:
     """Stop the service and remove its unit. Configuration and state stay."""
     from executor_tui.core.service_unit import NAME
+    from executor_tui.core.systemd import user_unit
 
-    path = _unit_path()
+    path = user_unit()
     if not path.exists():
         cli.emit({"removed": None}, "not installed")
         return
@@ -80,13 +83,6 @@ def _program() -> tuple[str, ...]:
     """How to start this very installation, whatever the PATH will be then."""
     beside = Path(sys.executable).with_name("executor")
     return (str(beside),) if beside.exists() else (sys.executable, "-m", "executor_tui.cli.main")
-
-
-def _unit_path() -> Path:
-    from executor_tui.core.service_unit import NAME
-
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return Path(home) / "systemd" / "user" / NAME
 
 
 def _start(name: str) -> list[str]:
@@ -111,8 +107,3 @@ def _systemctl(*words: str) -> tuple[int, str]:
     except subprocess.TimeoutExpired as exc:
         raise ExecutorError(f"systemctl {words[0]} did not answer within {_TIMEOUT_S:g} s", hint="is the user manager running?") from exc
     return done.returncode, next(iter((done.stdout + done.stderr).strip().splitlines()), "")
-
-
-def _lingers() -> bool:
-    """Whether this user's services run without a session (loginctl(1), enable-linger)."""
-    return Path("/var/lib/systemd/linger", getpass.getuser()).exists()

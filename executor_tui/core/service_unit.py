@@ -32,10 +32,11 @@ class Unit:
         if self.credential is not None:
             how = "LoadCredentialEncrypted" if self.credential.suffix == ".cred" else "LoadCredential"
             service.append(f"{how}=executor-identity:{self.credential}")
+        # The user manager knows no network-online.target; without a network everything waits and retries anyway.
+        network = ["After=network-online.target", "Wants=network-online.target"] if self.user else []
         return "\n".join([
             "# Written by: executor service install", "[Unit]", "Description=Executor: general manager of a fleet of AI agents",
-            "After=network-online.target", "Wants=network-online.target", "StartLimitIntervalSec=0", "", "[Service]", *service, "",
-            "[Install]", f"WantedBy={target}", "",
+            *network, "StartLimitIntervalSec=0", "", "[Service]", *service, "", "[Install]", f"WantedBy={target}", "",
         ])  # fmt: skip
 
 

@@ -1,12 +1,31 @@
-"""What a service tells systemd: ready, alive, stopping (sd_notify(3)). Without NOTIFY_SOCKET every call does nothing."""
+"""What a service tells systemd: ready, alive, stopping (sd_notify(3)); without NOTIFY_SOCKET every call does nothing. And what systemd has
+been told of this user: the unit, and whether it lingers."""
 
+import getpass
 import logging
 import os
 import socket
+from pathlib import Path
 
+from executor_tui.core.service_unit import NAME
 from executor_tui.domain.clock import Clock
 
 log = logging.getLogger(__name__)
+
+RUNNING = Path("/run/systemd/system")
+"""There when systemd is this machine's service manager (sd_booted(3))."""
+LINGER = Path("/var/lib/systemd/linger")
+
+
+def user_unit() -> Path:
+    """Where this user's unit of the service is, or would be (systemd.unit(5), "Unit File Load Path")."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return Path(home) / "systemd" / "user" / NAME
+
+
+def lingers() -> bool:
+    """Whether this user's services start at boot and run without a session (loginctl(1), enable-linger). Root's are no exception."""
+    return (LINGER / getpass.getuser()).exists()
 
 
 class Notifier:
