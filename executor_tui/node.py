@@ -91,10 +91,13 @@ class Node:
 
     async def stop(self) -> None:
         """Take everything down cleanly and say so in last_state.json: the next start finds a clean stop."""
+        from executor_tui.agents.links import drop_links
+
         for task in reversed(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.changes.stop()
+        drop_links()
         await self.pipeline.shutdown()
         await self.store.nodes.update(self.id, stopped_at=self.clock.now(), gateway_url="")
         await self.election.resign()

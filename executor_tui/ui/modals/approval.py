@@ -20,7 +20,7 @@ from executor_tui.ui.form import left, money
 from executor_tui.ui.keys import bind
 from executor_tui.ui.messages import DataFailed, DataLoaded
 from executor_tui.ui.modals.base import Modal
-from executor_tui.ui.states import Cell, look, look_word
+from executor_tui.ui.states import Cell, Tone, look, look_word
 from executor_tui.ui.widgets.lines import Lines
 from executor_tui.ui.widgets.press import Choice, Press
 from executor_tui.ui.widgets.spans import Line, fact, line
@@ -178,7 +178,8 @@ class ApprovalModal(Modal[None]):
         diff = a.details.get("diff")
         if isinstance(diff, list | tuple):
             rows.append(line(""))
-            rows += [line(str(row), "good" if str(row).startswith("+") else "bad" if str(row).startswith("-") else "plain") for row in diff]
+            tones: dict[str, Tone] = {"+": "good", "-": "bad", "!": "bad"}
+            rows += [line(str(row), tones.get(str(row)[:1], "plain")) for row in diff]
         return rows
 
     def _left_usd(self, view: ApprovalView) -> float | None:

@@ -67,7 +67,7 @@ class ChangeScreen(TextScreen[ChangeView]):
 
 
 def _diff(row: str) -> Line:
-    tone: Tone = "good" if row.startswith("+") else "bad" if row.startswith("-") else "warn" if row.startswith("~") else "plain"
+    tone: Tone = "good" if row.startswith("+") else "bad" if row.startswith(("-", "!")) else "warn" if row.startswith("~") else "plain"
     return line(f"  {row}", tone)
 
 
