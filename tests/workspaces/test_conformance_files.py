@@ -194,8 +194,10 @@ async def test_a_search_does_not_read_through_a_link_that_leaves(workspace: Work
     assert await workspace.search("root") == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-async def test_a_file_nobody_may_read_is_one_clear_line(workspace: Workspace, limits: RunLimits) -> None:
+async def test_a_file_nobody_may_read_is_one_clear_line_to_all_but_root(workspace: Workspace, limits: RunLimits) -> None:
     await workspace.run("echo x > a; chmod 000 a", limits)
+    if os.geteuid() == 0:
+        assert await workspace.read("a") == "x\n"
+        return
     with pytest.raises(WorkspaceError, match="permission denied"):
         await workspace.read("a")
