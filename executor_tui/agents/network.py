@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 
 from executor_tui.agents.device import Call, Guarded, Hands, Json, Plan, PlanRefusedError
@@ -20,9 +20,9 @@ from executor_tui.domain.agent import Agent, AgentState, Ping
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import ExecutorError, StoreError
 from executor_tui.infra.routeros.connection import Row
-from executor_tui.infra.routeros.errors import GuardEndedError, RouterOsGuardError, RouterOsTrapError
+from executor_tui.infra.routeros.errors import GuardBusyError, GuardEndedError, RouterOsGuardError, RouterOsTrapError
 from executor_tui.infra.routeros.facts import Certificate, Resource, Update
-from executor_tui.infra.routeros.guards import DeadManSwitch
+from executor_tui.infra.routeros.guards import DeadManSwitch, Guard
 from executor_tui.infra.routeros.router import RouterOs, parse_version
 from executor_tui.infra.routeros.where import eq
 from executor_tui.infra.routeros.wireguard_keys import new_key_pair, new_preshared_key, public_key
@@ -33,6 +33,8 @@ CERTIFICATE_DAYS = 14
 FULL = 0.9
 GUARD_S = 300
 """How long a router before 7.18 waits for the word that all is well before it goes back by itself."""
+BUSY_TRIES = 30
+"""How often, a second apart, safe mode is asked for while somebody else is in it."""
 FindContainer = Callable[[int | str], Awaitable[str]]
 """The address of a container by id or name. Raises an ExecutorError when there is none."""
 
@@ -103,10 +105,24 @@ class NetworkDevice:
     async def guarded(self, plan: Plan, hands: Hands) -> AsyncIterator[Guarded]:
         connection = await self.link.dial()
         try:
-            async with await connection.guard(switch_name(hands.change_id), GUARD_S) as guard:
+            async with AsyncExitStack() as stack:
+                guard = await connection.guard(switch_name(hands.change_id), GUARD_S)
+                await self._enter(stack, guard, hands)
                 yield Maker(connection, guard, hands)
         finally:
             await connection.close()
+
+    async def _enter(self, stack: AsyncExitStack, guard: Guard, hands: Hands) -> None:
+        """Put the guard up; whoever is in safe mode, a person or an attempt that has just died, is waited for. Raises GuardBusyError."""
+        for left in reversed(range(BUSY_TRIES)):
+            try:
+                await stack.enter_async_context(guard)
+                return
+            except GuardBusyError as exc:
+                if not left:
+                    raise
+                hands.say(f"{exc.message}; waiting for it")
+                await self._clock.sleep(1.0)
 
     async def made(self, call: Call, since: datetime) -> bool:
         return False  # every call shows in the state
@@ -117,7 +133,7 @@ class NetworkDevice:
 
     async def _settled(self, router: RouterOs, plan: Plan, hands: Hands) -> None:
         if await router.supports_safe_mode():
-            if await router.safe_mode().is_held():
+            if await router.safe_mode().is_held() and (await self.plan(plan.operations, hands.change_id)).before != plan.before:
                 raise RouterOsGuardError(self.id, "safe mode is still held; the router has not noticed yet that the connection is gone")
             return
         switch = router.dead_man_switch(switch_name(hands.change_id), GUARD_S)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from executor_tui.agents import network
 from executor_tui.config.general import ApprovalPolicy
 from executor_tui.core.changes.receipts import check_store
 from executor_tui.core.changes.requests import undo_of, wait_for
@@ -90,15 +91,25 @@ async def test_before_safe_mode_a_failed_change_restarts_the_router_to_go_back(o
     assert office.rules() == before and office.router.values("/system/scheduler") == [] and office.router.values("/file") == []
 
 
-async def test_somebody_else_in_safe_mode_keeps_the_change_from_beginning(office: Office) -> None:  # noqa: F811
+async def test_somebody_else_in_safe_mode_is_waited_for(office: Office) -> None:  # noqa: F811
     office.router.safe_mode.take(session=999_999)
-    waiting = asyncio.ensure_future(office.ended(await office.ask(BLOCK)))
+    change = await office.ask(BLOCK)
     async with asyncio.timeout(20):
-        while not [e for e in office.router.effects if e.outcome != "done"]:
+        while not [e for e in office.router.effects if e.outcome == "failure: safe mode is already taken"]:
             await asyncio.sleep(0)
+    assert office.ours() == []
     office.router.safe_mode.release(session=999_999)
-    change = await waiting
+    assert (await office.ended(change)).status is ChangeStatus.DONE and len(office.ours()) == 1
+
+
+async def test_somebody_who_stays_in_safe_mode_keeps_the_change_from_beginning(
+    office: Office, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    monkeypatch.setattr(network, "BUSY_TRIES", 1)
+    office.router.safe_mode.take(session=999_999)
+    change = await office.ended(await office.ask(BLOCK))
     assert change.status is ChangeStatus.FAILED and "safe mode cannot be taken" in change.detail and "nothing was changed" in change.detail
+    assert office.router.safe_mode.holder == 999_999
 
 
 async def test_two_changes_at_once_go_one_after_the_other_and_the_second_plans_anew(office: Office) -> None:  # noqa: F811
