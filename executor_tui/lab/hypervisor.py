@@ -30,10 +30,13 @@ _DIE_WITH_PARENT = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.e
 
 
 class Hypervisor:
-    """`start` gives the reason when there is none to have; else `host`, `port`, `password` and `fingerprint` lead to it."""
+    """`start` gives the reason when there is none to have; else `host`, `port`, `password` and `fingerprint` lead to it.
 
-    def __init__(self, folder: Path, *, live: bool) -> None:
-        self._folder, self._scale = folder, "0.3" if live else "0"
+    `time_scale`: how many seconds a second of its time takes; 0 ends everything at once. `latency` is added to each answer, in its time.
+    """
+
+    def __init__(self, folder: Path, *, time_scale: float = 0.0, latency: float = 0.0) -> None:
+        self._folder, self._pace = folder, ("--time-scale", f"{time_scale:g}", "--latency", f"{latency:g}")
         self._process: asyncio.subprocess.Process | None = None
         self.password = secrets.token_urlsafe(12)
         self.host, self.port, self.fingerprint = "127.0.0.1", 0, ""
@@ -48,7 +51,7 @@ class Hypervisor:
         guests.write_text(json.dumps({"guests": GUESTS}), encoding="utf-8")
         command = [sys.executable, "-c", _DIE_WITH_PARENT, program, str(guests), "--host", self.host, "--port", "0"]
         self._process = await asyncio.create_subprocess_exec(
-            *command, "--time-scale", self._scale, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            *command, *self._pace, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL, env={**os.environ, "PVE_PASS": self.password}, start_new_session=True,
         )  # fmt: skip
         try:

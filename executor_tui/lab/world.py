@@ -23,6 +23,8 @@ __all__ = ["GOALS", "World"]
 
 LIVE_PACE = Pace(latency_s=0.6, between_s=0.02, jitter_s=0.3)
 """Slow enough to watch."""
+LIVE_ANSWERS_S = 0.1
+"""How long the hypervisor takes over each answer, while somebody watches."""
 FAST_PACE = Pace(latency_s=0.02, between_s=0.0, jitter_s=0.0)
 
 
@@ -34,7 +36,7 @@ class World:
         self.upstreams = Upstreams(self._clock, ScriptedModel(), pace=LIVE_PACE if live else FAST_PACE)
         self.router_password = secrets.token_urlsafe(12)
         self.router = RouterOsSimulator(clock=self._clock, users={"executor": self.router_password}, tls=True)
-        self.hypervisor = Hypervisor(places.state_dir.parent / "proxmox", live=live)
+        self.hypervisor = Hypervisor(places.state_dir.parent / "proxmox", time_scale=float(live), latency=LIVE_ANSWERS_S)
         self.problems: tuple[str, ...] = ()
         """What this world lacks, a line each; there after `start`."""
         self._stack = AsyncExitStack()

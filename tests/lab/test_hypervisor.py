@@ -18,7 +18,7 @@ from pathlib import Path
 from executor_tui.lab.hypervisor import Hypervisor
 
 async def main():
-    pve = Hypervisor(Path({folder!r}), live=False)
+    pve = Hypervisor(Path({folder!r}))
     assert await pve.start() == ""
     print(pve._process.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -28,7 +28,7 @@ asyncio.run(main())
 
 
 async def test_it_has_guests_and_a_template_and_is_reached_by_its_pinned_certificate(tmp_path: Path) -> None:
-    pve = Hypervisor(tmp_path, live=False)
+    pve = Hypervisor(tmp_path)
     assert await pve.start() == ""
     try:
         target = ProxmoxTarget("pve", pve.host, "root@pam", pve.port, password=pve.password, fingerprint=pve.fingerprint)
@@ -70,5 +70,5 @@ def _opened(pid: int) -> int | None:
 async def test_without_the_extra_the_lab_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    said = await Hypervisor(tmp_path, live=False).start()
+    said = await Hypervisor(tmp_path).start()
     assert said == hypervisor.MISSING and "executor-tui[lab]" in said and "\n" not in said
