@@ -1,9 +1,11 @@
 """executor: the console. Nothing heavy is imported before its first frame."""
 
+import asyncio
 import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from executor_tui.ui.app import ExecutorApp
     from executor_tui.ui.curtain import Curtain
     from executor_tui.ui.shell import NodeKeeper
+
+GONE_S = 10.0
+"""A console whose line is gone is given this long to take its leave."""
 
 
 def open_console(
@@ -51,12 +56,36 @@ def open_console(
 def _run(app: "ExecutorApp") -> int:
     # A dropped line must leave the fleet running and the terminal clean: Textual installs no handler of its own.
     for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, lambda *_: app.call_later(app.leave))
+        signal.signal(number, lambda received, _: _told_to_end(app, received))
     try:
         result = app.run(mouse=os.environ.get("EXECUTOR_MOUSE", "1") != "0")
     finally:
         app.part()
     return result if isinstance(result, int) else app.return_code or 0
+
+
+def _told_to_end(app: "ExecutorApp", number: int) -> None:
+    if number == signal.SIGHUP:
+        _let_go_of_the_terminal(app)
+    try:
+        # From the loop's own thread, but a signal does not wake a loop that waits: this does.
+        asyncio.get_running_loop().call_soon_threadsafe(app.call_later, app.leave)
+    except RuntimeError:
+        raise SystemExit(128 + number) from None
+
+
+def _let_go_of_the_terminal(app: "ExecutorApp") -> None:
+    """The line is gone. Writing to it would fail in Textual's writer, whose queue then fills until nothing moves; reading from it would
+    bring nothing, at once and again and again; and the kernel wakes us with SIGCONT, on which Textual would begin to draw again."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    silent, _held_open = os.pipe()
+    os.dup2(silent, 0)
+    signal.signal(signal.SIGCONT, lambda *_: None)
+    last = threading.Timer(GONE_S, lambda: (app.part(), os._exit(128 + signal.SIGHUP)))
+    last.daemon = True
+    last.start()
 
 
 def _log_to_file(places: Places) -> None:

@@ -283,11 +283,17 @@ class Shell(App[int], inherit_bindings=False):
 
     def come_alive(self) -> None:
         """The present is on the screen, or will not come: what was typed before is taken up now."""
-        reading = self.store_problem is None and (self.chrome is None or self.screen.has_class("-loading"))
-        if not self.live and not reading:
+        if self.reading or (self.chrome is None and self.store_problem is None):
+            return
+        if not self.live:
             self.live = True
             self.set_timer(SETTLED_S, settle_memory)
-            self.call_after_refresh(self._keys.release)
+        self.call_after_refresh(self._keys.release)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the screen in front has not been read yet, and still can be."""
+        return self.store_problem is None and self.screen.has_class("-loading")
 
     def choose_theme(self, name: str) -> None:
         """Change the colours, and remember it: what an operator chose goes before what is configured."""

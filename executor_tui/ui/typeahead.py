@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LOST_S = 2.0
 """A fence that has not come back by then was lost with its widget; the next key goes on without it."""
 MOST_WAITING = 20_000
-MOST_HELD_S = 5.0
+MOST_HELD_S = 10.0
 """How long keys wait for a present that does not come; a console without its store can still be left."""
 
 
@@ -52,27 +52,43 @@ class TypeAhead:
         self._waiting: deque[Typed] = deque()
         self._number = self._awaited = 0
         self._busy = self._holding = False
+        self._patient = True
         self._timer: Timer | None = None
 
     async def take(self, event: events.Event) -> None:
         """Deliver a key or paste, now or when those before it are done."""
         typed = Typed(self._app.clock.monotonic_s(), event, early=not self._app.live)
-        if typed.early and not self._holding:
-            self._holding = True
-            self._app.set_timer(MOST_HELD_S, self.release)
+        if typed.early:
+            self._hold()
         if not self._busy and not self._holding:
             await self._send(typed)
         elif len(self._waiting) < MOST_WAITING:
             self._waiting.append(typed)
 
+    def _hold(self) -> None:
+        if not self._holding:
+            self._holding = True
+            self._app.set_timer(MOST_HELD_S, self._give_up)
+
+    def _give_up(self) -> None:
+        """The present does not come: what was typed goes to what there is."""
+        self._patient = False
+        self.release()
+
     def release(self) -> None:
-        """Take up what was typed before the present was shown."""
+        """Take up what was typed before the present was shown; called again whenever a screen has been read."""
         if self._holding:
             self._holding = False
             if not self._busy:
                 self._next()
 
     async def _send(self, typed: Typed) -> None:
+        if typed.early and self._patient and self._app.reading:
+            # An earlier key opened another screen: this one was meant for what stands on it.
+            self._waiting.appendleft(typed)
+            self._busy = False
+            self._hold()
+            return
         event = as_meant(typed.event) if typed.early else typed.event
         if typed.early and self._app.changes_something(event):
             self._app.say(Cell("▲ that key was pressed before this was shown; press it again if you still mean it", "warn"))
