@@ -54,7 +54,7 @@ _QUIET = (OutageKind.FIRST_START, OutageKind.CLEAN_STOP)
 class Limits:
     """`quarantine_after` crashes running, 0 for never. Pings and resumption each get their time, then the report goes out without them."""
 
-    ping_deadline_s: float = 10.0
+    ping_deadline_s: float = 15.0
     resume_deadline_s: float = 60.0
     quarantine_after: int = QUARANTINE_AFTER
 
@@ -200,20 +200,24 @@ class PowerRecovery:
         work, in_flight_usd = await settle(self._store, self._node_id, started_at, unreported.down_from if unreported else None)
         crash_point("recovery.settled")
         told: list[WorkThen] = []
-        await asyncio.gather(self._ping(ping_all, moments), self._resume(resume_work, moments, told), self._collect(moments, told))
+        heard, _, _ = await asyncio.gather(
+            self._ping(ping_all, moments), self._resume(resume_work, moments, told), self._collect(moments, told)
+        )
         crash_point("recovery.resumed")
-        agents = await self._agents_then(checkpoints, then)
+        agents = await self._agents_then(checkpoints, then, heard)
         work = [*told, *await still_open(self._store, self._before, {w.id for w in told}, quarantined), *work]
         return Findings(agents, work, in_flight_usd, sorted(moments, key=lambda m: m.at))
 
-    async def _ping(self, ping_all: PingAll, moments: list[Moment]) -> None:
+    async def _ping(self, ping_all: PingAll, moments: list[Moment]) -> bool:
+        """Whether the round of pings came to its end in time."""
         answers = await self._within(self._limits.ping_deadline_s, ping_all())
         if answers is None:
             moments.append(Moment(self._clock.now(), f"pings given up after {self._limits.ping_deadline_s:g} s"))
-            return
+            return False
         pings = [answer for answer in answers if isinstance(answer, Ping)] if isinstance(answers, Iterable) else []
         await self._store.agents.pinged_all(pings)
         moments.append(Moment(self._clock.now(), "agents pinged"))
+        return True
 
     async def _resume(self, resume_work: ResumeWork, moments: list[Moment], told: list[WorkThen]) -> None:
         try:
@@ -240,12 +244,13 @@ class PowerRecovery:
             told += found
             moments.append(Moment(self._clock.now(), f"{len(found)} containers without an owner found"))
 
-    async def _agents_then(self, checkpoints: Mapping[str, Checkpoint], then: Mapping[str, str]) -> list[AgentThen]:
+    async def _agents_then(self, checkpoints: Mapping[str, Checkpoint], then: Mapping[str, str], heard: bool) -> list[AgentThen]:
         found = []
         for agent in await self._store.agents.list():
             checkpoint = checkpoints.get(agent.id)
             before = checkpoint.state if checkpoint else then.get(agent.id) or self._before.agents.get(agent.id, "")
-            found.append(AgentThen(agent.id, agent.name, before or "unknown", str(agent.state), agent.reason))
+            after, reason = (str(agent.state), agent.reason) if heard else (reports.UNKNOWN, "not heard of in time")
+            found.append(AgentThen(agent.id, agent.name, before or reports.UNKNOWN, after, reason))
         return found
 
     async def _announce(self, report: RecoveryReport) -> None:

@@ -296,6 +296,7 @@ async def test_pings_that_never_answer_do_not_hold_up_the_report(machine: Machin
         await clock.advance(7)
     report = recovering.result()
     assert report is not None and any("pings given up after 7 s" in str(m["what"]) for m in report.timeline)
+    assert "1 of 1 agents not heard of yet" in report.summary and "executor fleet ping" in report.todo[-1], "nobody is called back who was not"
 
 
 async def test_work_that_cannot_be_resumed_is_said_and_the_report_goes_out(machine: Machine) -> None:

@@ -119,7 +119,7 @@ async def test_a_session_dropped_in_the_middle_of_an_approval_leaves_it_waiting(
     async with Session(server, tmp_path, places) as session:
         await session.see("\x1b[?1049h")
         await store.approvals.request(Approval("apr-1", ApprovalKind.CRITICAL_MODEL, "use claude-opus", expires_at=until))
-        await session.see("claude-opus")
+        await session.see("^y approve")
         assert not session.echoes, "the console has the terminal"
         server.cut()
         assert await asyncio.wait_for(session.process.wait(), WAIT_S) == 255
@@ -129,4 +129,4 @@ async def test_a_session_dropped_in_the_middle_of_an_approval_leaves_it_waiting(
     assert (approval.status, approval.expires_at, approval.decided_by) == (ApprovalStatus.PENDING, until, "")
     assert await store.operators.present() == () and not list(places.state_dir.glob("*crash*"))
     async with Session(server, tmp_path, places) as again:
-        await again.see("claude-opus")
+        await again.see("^y approve")

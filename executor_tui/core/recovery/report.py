@@ -11,6 +11,8 @@ from executor_tui.domain.recovery import OutageKind, RecoveryReport
 RESUMED, FINISHED, ROLLED_BACK, NEEDS_YOU = "resumed", "finished", "rolled back", "needs you"
 WAITING, EXPIRED, LOST, QUARANTINED, QUEUED = "waiting", "expired", "lost", "quarantined", "queued"
 
+UNKNOWN = "unknown"
+
 KIND_WORDS = {
     OutageKind.CRASH: "Crash", OutageKind.REBOOT: "Reboot", OutageKind.POWER_LOSS: "Power loss", OutageKind.SCAN: "Scan on request",
     OutageKind.CLEAN_STOP: "Clean stop", OutageKind.FIRST_START: "First start",
@@ -79,7 +81,9 @@ def _summary(outage: Unreported, downtime_s: float, found: Findings) -> str:
         head += f": down {span(downtime_s)}" if outage.down_from else ": downtime unknown"
     parts = []
     if found.agents:
-        parts.append(f"{sum(a.back for a in found.agents)} of {len(found.agents)} agents back")
+        unheard = sum(a.after == UNKNOWN for a in found.agents)
+        back = f"{sum(a.back for a in found.agents)} of {len(found.agents)} agents back"
+        parts.append(f"{unheard} of {len(found.agents)} agents not heard of yet" if unheard else back)
     counts = Counter(w.outcome for w in found.work if w.kind in ("project", "change"))
     parts += [f"{n} {outcome}" for outcome, n in sorted(counts.items())]
     return "; ".join([head, ", ".join(parts)]) if parts else head
@@ -99,7 +103,9 @@ def _todo(outage: Unreported, found: Findings) -> list[str]:
             lines.append(f"{item.kind} {item.id} needs you: {item.detail}")
         elif item.outcome == WAITING and item.kind == "approval":
             lines.append(f"decide {item.id} ({item.detail}): executor approvals approve {item.id}")
-    gone = [a for a in found.agents if not a.back]
+    if any(a.after == UNKNOWN for a in found.agents):
+        lines.append("the agents were not heard of in time for this report; ask them with: executor fleet ping")
+    gone = [a for a in found.agents if not a.back and a.after != UNKNOWN]
     if gone:
         names = ", ".join(f"{a.id} ({a.reason})" if a.reason else a.id for a in gone[:5])
         lines.append(f"{len(gone)} of {len(found.agents)} agents did not come back: {names}" + (" …" if len(gone) > 5 else ""))
