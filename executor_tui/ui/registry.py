@@ -46,3 +46,4 @@ def load_all() -> None:
         import_module(f"executor_tui.ui.screens.{name}")
     for name in MODALS:
         import_module(f"executor_tui.ui.modals.{name}")
+    import_module("executor_tui.ui.widgets.prompt")

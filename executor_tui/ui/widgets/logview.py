@@ -145,6 +145,11 @@ class LogView(Lines):
         elif not self.newest_held and self._top > len(self._rows) - self.size.height - NEAR:
             self.post_message(self.NewerWanted())
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        if self.following:
+            self.action_to_end()
+
     def _pause_unless_at_end(self) -> None:
         self.following = self.at_end and self.newest_held
 
