@@ -83,9 +83,14 @@ def _let_go_of_the_terminal(app: "ExecutorApp") -> None:
     silent, _held_open = os.pipe()
     os.dup2(silent, 0)
     signal.signal(signal.SIGCONT, lambda *_: None)
-    last = threading.Timer(GONE_S, lambda: (app.part(), os._exit(128 + signal.SIGHUP)))
+    last = threading.Timer(GONE_S, _end_anyway, (app,))
     last.daemon = True
     last.start()
+
+
+def _end_anyway(app: "ExecutorApp") -> None:
+    app.part()
+    os._exit(128 + signal.SIGHUP)
 
 
 def _log_to_file(places: Places) -> None:

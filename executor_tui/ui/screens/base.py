@@ -233,7 +233,7 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
 
     def _finish(self, took_s: float) -> None:
         self._loading = False
-        self.console.come_alive()
+        self.call_after_refresh(self.console.come_alive)  # behind the focus, which moves after the refresh too
         self._due = self.set_timer(max(self.GAP_S, 3 * took_s), self._rested)
 
     def _rested(self) -> None:
