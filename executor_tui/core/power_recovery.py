@@ -27,7 +27,7 @@ from executor_tui.core.recovery.work import Before, in_progress, quarantine, set
 from executor_tui.domain.agent import Ping
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.crash import crash_point
-from executor_tui.domain.errors import ExecutorError, StoreError
+from executor_tui.domain.errors import ExecutorError, NotFoundError, StoreError
 from executor_tui.domain.event import Event, Level
 from executor_tui.domain.ids import new_id
 from executor_tui.domain.recovery import Checkpoint, Outage, OutageKind, RecoveryReport
@@ -135,9 +135,19 @@ class PowerRecovery:
             if not self.trouble:
                 log.error("%s (%s)", exc.message, exc.hint)
                 self._store.events.emit(Event("recovery.heartbeat_failed", exc.message, Level.ERROR))
+                await self._show(exc.message)
             self.trouble = exc.message
         else:
+            if self.trouble:
+                await self._show("")
             self.trouble = ""
+
+    async def _show(self, unwell: str) -> None:
+        """On the node's row, where the console looks. A disk that takes no heartbeat may not take this either."""
+        try:
+            await self._store.nodes.update(self._node_id, unwell=unwell)
+        except (StoreError, NotFoundError) as exc:
+            log.warning("the node's row was not changed: %s", exc.message)
 
     async def run(self, every_s: float) -> None:
         """Heartbeats, and scans when somebody asks for one, until cancelled."""

@@ -296,7 +296,7 @@ async def test_pings_that_never_answer_do_not_hold_up_the_report(machine: Machin
         await clock.advance(7)
     report = recovering.result()
     assert report is not None and any("pings given up after 7 s" in str(m["what"]) for m in report.timeline)
-    assert "1 of 1 agents not heard of yet" in report.summary and "executor fleet ping" in report.todo[-1], "nobody is called back who was not"
+    assert "1 of 1 agents not heard of yet" in report.summary and "executor fleet ping" in report.todo[-1]
 
 
 async def test_work_that_cannot_be_resumed_is_said_and_the_report_goes_out(machine: Machine) -> None:
@@ -342,15 +342,17 @@ async def test_the_heartbeat_moves_and_keeps_the_agents_states(machine: Machine,
 
 async def test_a_state_directory_lost_while_running_is_said_and_does_not_stop_the_node(machine: Machine, places: Places) -> None:
     node, _ = await machine.start()
+    await machine.store.nodes.put(Node("node-a", "here", 1, "boot-1", "1"))
     gone = places.state_dir.with_name("gone")
     places.state_dir.rename(gone)
     places.state_dir.write_text("not a directory")
     await node.beat()
     assert "last_state.json cannot be written" in node.trouble
+    assert (await machine.store.nodes.get("node-a")).unwell == node.trouble, "the console shows it"
     places.state_dir.unlink()
     gone.rename(places.state_dir)
     await node.beat()
-    assert node.trouble == ""
+    assert node.trouble == "" == (await machine.store.nodes.get("node-a")).unwell
 
 
 async def test_a_scan_somebody_asked_for_is_a_report_of_its_own_without_an_alert(machine: Machine, clock: ManualClock) -> None:
