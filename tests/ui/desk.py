@@ -28,10 +28,10 @@ WAIT_S = 20.0
 
 
 class DeskClock(ManualClock):
-    """Stands still for everything that is shown; lets the change feed poll, which lives on another thread."""
+    """Stands still for everything that is shown; lets the change feed poll, which lives on another thread, and the rest wait."""
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.02))
+        await asyncio.sleep(0.02 if seconds < 1.0 else 1.0)
 
     def pass_s(self, seconds: float) -> None:
         """Time goes by, at once."""
@@ -45,10 +45,13 @@ class Desk:
         self.app, self.pilot, self.store, self.clock = app, pilot, store, clock
 
     async def until(self, true: Callable[[], bool], what: str = "") -> None:
-        """Wait until something holds."""
-        async with asyncio.timeout(WAIT_S):
-            while not true():
-                await self.pilot.pause(0.01)
+        """Wait until something holds. Raises TimeoutError with the screen as it then is."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while not true():
+                    await self.pilot.pause(0.01)
+        except TimeoutError:
+            raise TimeoutError(f"{what or 'what was waited for'} did not come; on the screen:\n{self.front()}") from None
         await self.pilot.pause()
 
     async def settle(self) -> None:
@@ -56,9 +59,9 @@ class Desk:
 
         def settled() -> bool:
             app = self.app
-            if app.store_problem is not None:
-                return True
             top = app.screen
+            if app.store_problem is not None:
+                return not isinstance(top, ConsoleScreen) or top.has_class("-failed")
             if not app.link.open or app.chrome is None:
                 return False
             if not isinstance(top, ConsoleScreen):
@@ -130,15 +133,20 @@ NAMES = {
 @asynccontextmanager
 async def open_desk(
     places: Places, *, seeded: bool = True, size: tuple[int, int] = (80, 24), view_only: bool = False, node: NodeKeeper | None = None,
-    repo: bool = False, settle: bool = True,
+    repo: bool = False, broken: bool = False, settle: bool = True,
 ) -> AsyncIterator[Desk]:  # fmt: skip
-    """A console at work. `seeded` fills the store with tests/ui/seed.py; with `repo` one of its projects has a repository."""
+    """A console at work. `seeded` fills the store with tests/ui/seed.py; with `repo` one of its projects has a repository;
+    `broken`: the console's store cannot be opened."""
     from repo import make_repo
     from seed import seed
 
     clock = DeskClock()
-    store = await Store.open(default_url(places.state_dir), clock)
-    if seeded:
+    url = default_url(places.state_dir)
+    if broken:
+        Path(url.partition("///")[2]).write_bytes(b"This is no database. " * 400)
+        url = f"sqlite+aiosqlite:///{places.state_dir / 'elsewhere.db'}"
+    store = await Store.open(url, clock)
+    if seeded and not broken:
         path = places.state_dir / "projects" / "prj-invoices"
         await seed(store, str(path) if repo else "", await asyncio.to_thread(make_repo, path) if repo else ())
     app = ExecutorApp(places, clock, Identity("anna", "ssh 10.0.0.5"), view_only=view_only, node=node, zone=UTC)

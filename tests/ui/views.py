@@ -11,8 +11,8 @@ from desk import Desk, open_desk
 from textual.widgets import Input
 
 from executor_tui.config.places import Places
+from executor_tui.ui.data import settings
 from executor_tui.ui.registry import SECTIONS
-from executor_tui.ui.screens import settings
 
 Go = Callable[[Desk], Awaitable[None]]
 
@@ -34,6 +34,8 @@ def keys(*pressed: str) -> Go:
             if key.startswith("@"):
                 await desk.until(lambda wanted=key[1:]: desk.rows.put_cursor(wanted), f"row {key}")
             else:
+                await desk.press(key)
+            if key.isdigit() and len(desk.app.screen_stack) > 1:  # a section keeps its place; a view begins at its first page
                 await desk.press(key)
 
     return go
