@@ -244,6 +244,10 @@ class Bucket:
         self.limits = self.configured.with_learned(self.learned)
         return True
 
+    def forget_told(self) -> None:
+        """Somebody knows better than what the provider last said is left. What we counted ourselves stays."""
+        self.snapshots.clear()
+
     def configure(self, limits: Limits, reset: DailyReset) -> None:
         """New settings; what is counted and learned stays."""
         self.configured, self.reset = limits, reset

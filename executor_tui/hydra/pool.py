@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from executor_tui.config.models import LimitSettings, ProviderSettings
 from executor_tui.domain.ids import Rng
-from executor_tui.domain.key import Key, KeyState, ParkScope, QuotaPool
+from executor_tui.domain.key import Key, KeyState, Park, ParkScope, QuotaPool
 from executor_tui.domain.model import Tier
 from executor_tui.hydra.blocked import Blocked
 from executor_tui.hydra.limits import Bucket, Limits, Need, Reservation
@@ -243,6 +243,12 @@ class KeyPool:
         """The counters of a quota pool's bucket; None when its provider is not configured."""
         provider = pool_id.split("/", 1)[0]
         return self._bucket(provider, pool_id, name) if provider in self.providers else self.buckets.get((pool_id, name))
+
+    def forget_told(self, park: Park) -> None:
+        """A park was cleared by hand: what the provider said along with it does not go on keeping calls away."""
+        for (pool_id, name), bucket in self.buckets.items():
+            if pool_id == park.pool_id and park.model_id in ("", name):
+                bucket.forget_told()
 
     def _bucket(self, provider: str, pool_id: str, name: str) -> Bucket:
         bucket = self.buckets.get((pool_id, name))

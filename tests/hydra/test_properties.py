@@ -27,7 +27,7 @@ from executor_tui.hydra.windows import day_of
 
 calm = settings(max_examples=60, deadline=None)
 NOW = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
+moments = st.integers(1_577_836_800, 2_208_988_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
@@ -54,7 +54,6 @@ def test_a_duration_as_go_prints_it_is_read_back(hours: int, minutes: int, ms: i
 @calm
 @given(moments, st.integers(0, 86_400))
 def test_every_way_to_name_a_moment_means_the_same(now: datetime, ahead_s: int) -> None:
-    now = now.replace(microsecond=0)
     at = now + timedelta(seconds=ahead_s)
     ways = (f"{at:%Y-%m-%dT%H:%M:%SZ}", at.isoformat(), f"{at:%a, %d %b %Y %H:%M:%S} GMT", str(int(at.timestamp() * 1000)))
     assert [until(way, now) for way in ways] == [ahead_s] * len(ways)

@@ -88,6 +88,8 @@ class RouterState:
         cleared = await self.store.parks.cleared(standing) if standing else frozenset()
         in_store = await self.store.parks.open()
         ended = self.parks.sync(in_store, cleared, self.now())
+        for park in ended:
+            self.pool.forget_told(park)
         for park in (*ended, *in_store):
             self._wake(park)
         self.room.call_all()

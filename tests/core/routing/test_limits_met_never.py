@@ -177,6 +177,23 @@ async def test_what_the_provider_says_is_left_is_not_overdrawn(bench: Any, clock
     await bench.ask(router, "m")
 
 
+async def test_a_park_cleared_by_hand_lets_calls_through_whatever_was_said_with_it(bench: Any, clock: ManualClock) -> None:
+    upstream = await bench.upstream("alpha")
+    bench.model("m", "standard", "alpha")
+    await bench.key("alpha")
+    said = {"retry-after": "600", "x-ratelimit-limit-requests": "50", "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "10m0s"}  # fmt: skip
+    upstream.script[""] = [(429, said, {"error": {"message": "no"}}), bench.ok]
+    router = await bench.router()
+    with pytest.raises(NothingServedError):
+        await bench.ask(router, "m")
+    [park] = await bench.store.parks.open()
+    await bench.store.parks.clear(park.id, "ada")
+    await router.refresh()
+    await bench.ask(router, "m")
+    assert len(upstream.calls) == 2
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(datetime(2026, 10, 31, 20, 0, tzinfo=UTC))
