@@ -1,11 +1,14 @@
 """The console: moving about. Sections, drilling down, commands, time travel, and the modals that open by themselves."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.screen import Screen
 
 from executor_tui.config.places import Places
 from executor_tui.domain.errors import ExecutorError
@@ -13,6 +16,7 @@ from executor_tui.ui import lastscreen
 from executor_tui.ui.form import clock
 from executor_tui.ui.keys import bind
 from executor_tui.ui.registry import BY_NAME, SECTIONS
+from executor_tui.ui.screens.bars import key_name
 from executor_tui.ui.screens.base import ConsoleScreen
 from executor_tui.ui.shell import QUIET_S, Shell
 from executor_tui.ui.states import Cell
@@ -213,7 +217,7 @@ class ExecutorApp(Shell, inherit_bindings=False):
 
     # -- the command line -------------------------------------------------------------------------------------
 
-    async def action_command(self) -> None:
+    async def action_command(self, begun: str = "") -> None:
         from executor_tui.ui import commands
 
         top = self.top
@@ -224,7 +228,27 @@ class ExecutorApp(Shell, inherit_bindings=False):
         except ExecutorError:
             ids = commands.Ids()
         names = sorted(self.available_themes)
-        (await top.prompt()).open("command", ":", completer=lambda text: commands.complete(text, ids, names, self.view_only))
+        (await top.prompt()).open("command", ":", begun, completer=lambda text: commands.complete(text, ids, names, self.view_only))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette offers: the keys of this screen by what they do, and every `:` command; Textual's own have keys of ours."""
+        from executor_tui.ui import commands
+
+        offered = set[str]()
+        for key, active in screen.active_bindings.items():
+            binding, action = active.binding, active.binding.action
+            if binding.id and binding.description and active.enabled and action not in offered and not action.startswith("section("):
+                offered.add(action)
+                yield SystemCommand(binding.description, f"key {key_name(key)}", partial(self.run_action, action, active.node))
+        for command in commands.COMMANDS:
+            if not (command.changes and self.view_only):
+                yield SystemCommand(f":{command.usage}", command.about, partial(self._offer_line, command.name, bool(command.argument)))
+
+    async def _offer_line(self, name: str, asks: bool) -> None:
+        if asks:
+            await self.action_command(f"{name} ")
+        else:
+            await self.run_line(name)
 
     async def run_line(self, line: str) -> None:
         """Carry out a `:` command, or say what is wrong with it."""
