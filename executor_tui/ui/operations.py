@@ -29,11 +29,12 @@ class Operations:
 
     link: "StoreLink"
     operator: str
-    may_change: Callable[[], bool]
+    refusal: Callable[[], str]
+    """Why nothing may be changed now; empty when it may."""
 
     async def _write(self, use: "Callable[[Store], Awaitable[T]]") -> T:
-        if not self.may_change():
-            raise ConsentError("this console is view-only; nothing was changed")
+        if why_not := self.refusal():
+            raise ConsentError(f"{why_not}; nothing was changed")
         return await self.link.read(use)
 
     async def pause(self, agent_id: str) -> str:

@@ -41,6 +41,7 @@ KEEP_EVERY_S = 60.0
 SETTLED_S = 1.0
 LINK_AFTER_S = 0.02
 """The first frame is on its way to the terminal before another thread begins to load the store."""
+NO_MOUSE = "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
 QUIET_S = 2.0
 """An approval opens by itself only when no key was pressed for this long."""
 
@@ -102,10 +103,10 @@ class Shell(App[int], inherit_bindings=False):
         super().__init__()
         self.places, self.clock, self.who, self.zone = places, clock, who, zone
         self.node, self.stop_node_on_quit = node, stop_node_on_quit
-        self.view_only = view_only
+        self.view_only = self._only_look = view_only
         self.at: datetime | None = None
         self.link = StoreLink(places, clock, self.post_message)
-        self.operations = Operations(self.link, who.name, lambda: not self.view_only and self.at is None)
+        self.operations = Operations(self.link, who.name, self._why_nothing_changes)
         self.attendance = Attendance(self.link, who)
         self.memory = Memory.load(places.state_dir / "console.json")
         self.chrome: Chrome | None = None
@@ -166,17 +167,33 @@ class Shell(App[int], inherit_bindings=False):
     @on(StoreOpened)
     def _opened(self) -> None:
         self.store_problem = None
-        config = self.link.config
-        if config is not None:
-            ui = config.executor.ui
-            rule = ui.operators.get(self.who.name)
-            self.view_only = self.view_only or (rule is not None and rule.view_only)
-            if not self.memory.theme and not self.no_color and ui.theme in self.available_themes:
-                self.theme = ui.theme
+        self._apply_settings()
         self.keeper.refresh()
         self.be_seen()
         self._each_screen(lambda screen: screen.refresh_data())
+
+    def _apply_settings(self) -> None:
+        """What executor.json says of consoles, and of this operator's; now and whenever the file changes."""
+        if self.link.config is None:
+            return
+        ui = self.link.config.executor.ui
+        self.view_only = self._may_only_look()
+        if not self.memory.theme and not self.no_color and ui.theme in self.available_themes:
+            self.theme = ui.theme
+        self.set_class(ui.spacing == "compact", "-compact")
+        if not ui.mouse:
+            self.write_terminal(NO_MOUSE)
         self.refresh_bindings()
+
+    def _may_only_look(self) -> bool:
+        """By `--view-only`, or by what the configuration says of this operator."""
+        rule = self.link.config.executor.ui.operators.get(self.who.name) if self.link.config is not None else None
+        return self._only_look or (rule is not None and rule.view_only)
+
+    def _why_nothing_changes(self) -> str:
+        if self.view_only or self._may_only_look():
+            return "this console is view-only"
+        return "this is the past (:now returns to the present)" if self.at is not None else ""
 
     @on(StoreFailed)
     def _store_failed(self, message: StoreFailed) -> None:
@@ -201,6 +218,7 @@ class Shell(App[int], inherit_bindings=False):
             self.problems[message.files[0]] = message.problem
             self.say(Cell(f"✗ {message.problem.splitlines()[0]}", "bad"))
         else:
+            self._apply_settings()
             self.say(Cell(f"✓ {', '.join(message.files)} applied", "good"))
 
     @on(ChromeLoaded)
