@@ -100,6 +100,7 @@ async def _record(store: Store, agents: Sequence[Agent], answers: Sequence[Ping]
 
 def _keeping_work(agent: Agent, ping: Ping) -> Ping:
     """An agent that answers while it works or waits stays busy or waiting: those states belong to its work, not to the ping."""
-    if ping.state is AgentState.ONLINE and agent.project_id and agent.state in (AgentState.BUSY, AgentState.WAITING):
+    works = agent.project_id or agent.task
+    if ping.state is AgentState.ONLINE and works and agent.state in (AgentState.BUSY, AgentState.WAITING):
         return replace(ping, state=agent.state, reason=agent.reason)
     return ping

@@ -199,7 +199,7 @@ class Engine:
         crash_point("change.receipted")
         journal = {name: value for name, value in change.journal.items() if name != "plan"}
         await self._store.changes.update(change_id, status=receipt.outcome, detail=receipt.detail, journal=journal)
-        await self.mark_agent(change, AgentState.ONLINE, "")
+        await self._release_agent(change)
         if outcome.status in (ChangeStatus.FAILED, ChangeStatus.ROLLED_BACK):
             word = outcome.status.replace("_", " ")
             alert = Alert(
@@ -227,6 +227,17 @@ class Engine:
             step, data = len(done_calls(change)), dict[str, object](change=change.id)
             kept = Checkpoint(change.device, state, task, project or "", change.workflow_id, step, change.targets, data)
         await self._store.checkpoints.save(kept)
+
+
+    async def _release_agent(self, change: Change) -> None:
+        """The agent goes on to another change of its device that is open, or has nothing to do."""
+        others = await self._store.changes.in_status(ChangeStatus.APPLYING, ChangeStatus.WAITING)
+        other = next((c for c in others if c.device == change.device and c.id != change.id), None)
+        if other is None:
+            await self.mark_agent(change, AgentState.ONLINE, "")
+        else:
+            state = AgentState.BUSY if other.status is ChangeStatus.APPLYING else AgentState.WAITING
+            await self.mark_agent(other, state, other.detail if state is AgentState.WAITING else "")
 
 
 def approval_id(change: Change) -> str:

@@ -180,6 +180,10 @@ class ApprovalModal(Modal[None]):
             rows.append(line(""))
             tones: dict[str, Tone] = {"+": "good", "-": "bad", "!": "bad"}
             rows += [line(str(row), tones.get(str(row)[:1], "plain")) for row in diff]
+        warnings = a.details.get("warnings")
+        if isinstance(warnings, list | tuple):
+            shown = {str(row).removeprefix("! ") for row in diff} if isinstance(diff, list | tuple) else set()
+            rows += [line(f"▲ {row}", "warn") for row in warnings if row not in shown]
         return rows
 
     def _left_usd(self, view: ApprovalView) -> float | None:

@@ -1,6 +1,7 @@
 """Changes of a router: guarded, read back, taken back when cut off, told in a receipt, and never with a secret in it."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from executor_tui.agents import network
 from executor_tui.config.general import ApprovalPolicy
 from executor_tui.core.changes.receipts import check_store
 from executor_tui.core.changes.requests import undo_of, wait_for
+from executor_tui.core.fleet import ping_agents, sync_registry
+from executor_tui.domain.agent import AgentState
 from executor_tui.domain.approval import Decision
 from executor_tui.domain.change import ChangeStatus
 from tests.conftest import CANARY
-from tests.core.changes.office import FILTER, Office, office  # noqa: F401 - a fixture
+from tests.core.changes.office import FILTER, ROUTER, Office, office  # noqa: F401 - a fixture
 
 BLOCK = {"op": "net.rule", "action": "drop", "src_address": "10.0.0.5"}
 ALLOW = {"op": "net.rule", "chain": "input", "action": "accept", "protocol": "tcp", "dst_port": "22", "src_address": "10.7.0.0/24"}
@@ -178,3 +181,28 @@ async def test_the_registry_holds_a_reference_once_the_password_was_used(office:
     await office.done(BLOCK)
     device = json.loads((office.places.config_dir / "fleet_registry.json").read_text())["agents"][0]["device"]
     assert device["password"] == "vault:device-network-001-password"
+
+
+async def test_the_agent_waits_as_long_as_any_change_of_its_router_does(office: Office) -> None:  # noqa: F811
+    await sync_registry(office.store, office.config())
+    office.policy = ApprovalPolicy(auto_approve=("read",))
+    first, second = await office.ask(BLOCK), await office.ask(ALLOW)
+    await office.approval(first)
+    await office.approval(second)
+    await agent_is(office, AgentState.WAITING, "add filter")
+    pings = await ping_agents(office.store, await office.store.agents.list(), office.config(), office.places, deadline_s=10)
+    assert [p.state for p in pings] == [AgentState.ONLINE]
+    await agent_is(office, AgentState.WAITING, "add filter")
+    await office.decide(first, False)
+    await agent_is(office, AgentState.WAITING, (await office.store.changes.get(second.id)).summary)
+    await office.decide(second, False)
+    await agent_is(office, AgentState.ONLINE, "")
+
+
+async def agent_is(office: Office, state: AgentState, task: str) -> None:  # noqa: F811
+    """Wait until the fleet shows the agent like this."""
+    async with asyncio.timeout(20), contextlib.aclosing(office.store.feed()) as feed:
+        async for _ in feed:
+            agent = await office.store.agents.get(ROUTER)
+            if agent.state is state and agent.task.startswith(task) and bool(agent.task) == bool(task):
+                return
