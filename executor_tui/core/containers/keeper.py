@@ -11,7 +11,6 @@ from executor_tui.config.load import Config
 from executor_tui.config.places import Places
 from executor_tui.core.containers.asking import GOOD, ask, change_id
 from executor_tui.core.containers.record import Record, read_record, write_record
-from executor_tui.core.containers.room import Room
 from executor_tui.domain.approval import ApprovalStatus
 from executor_tui.domain.errors import ExecutorError
 from executor_tui.domain.event import Event, Level
@@ -108,6 +107,8 @@ class Keeper:
             text = f"the container of project {project.id} could not be put away; see: executor lxc orphans"
             await self._over(project, record, text, Level.WARNING)
             return
+        from executor_tui.core.containers.room import Room
+
         room = Room(project, self._store, self._places, self._config)
         device = await room.device(record)
         containers = [(seen.info.vmid, seen.info.power is Power.RUNNING) for seen in await room.own(device)]

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from executor_tui.config.load import Config
 from executor_tui.config.places import Places
-from executor_tui.core.containers.room import Room
 from executor_tui.core.pipeline.parts import ProjectFailedError
 from executor_tui.core.pipeline.requests import origin_of
 from executor_tui.core.pipeline.travel import Travel
@@ -15,7 +15,9 @@ from executor_tui.store.store import Store
 from executor_tui.workspaces.base import Workspace
 from executor_tui.workspaces.errors import GitError, UnreachableError
 from executor_tui.workspaces.local import LocalWorkspace
-from executor_tui.workspaces.lxc import ClonedContainers, LxcWorkspace
+
+if TYPE_CHECKING:
+    from executor_tui.workspaces.lxc import LxcWorkspace
 
 
 class Grounds:
@@ -92,6 +94,10 @@ class Grounds:
 
     async def _container(self, project: Project) -> Workspace:
         """The tree in the project's container; its mirror here holds every commit, whatever becomes of the container."""
+        # Late: an SSH library takes half a second to load, and most nodes have no project in a container.
+        from executor_tui.core.containers.room import Room
+        from executor_tui.workspaces.lxc import ClonedContainers, LxcWorkspace
+
         mirror, started = self.root_of(project), bool(project.workflow_id and project.head)
         if not mirror.exists():
             await self._arrives(project, mirror)
