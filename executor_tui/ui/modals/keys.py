@@ -59,6 +59,7 @@ class KeysModal(Modal[None]):
         self._pasted: tuple[Pasted, ...] = ()
         self._pools: tuple[str, ...] = ()
         self._taken: tuple[Taken, ...] = ()
+        self._first = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
@@ -99,6 +100,7 @@ class KeysModal(Modal[None]):
     @on(KeysRead)
     def _keys_read(self, message: KeysRead) -> None:
         self._pools = message.pools
+        self._first = self._first or not (message.pools or self._taken)
         if self._taken:
             self._show_taken({k.id: k for k in message.keys})
 
@@ -135,9 +137,8 @@ class KeysModal(Modal[None]):
         mine = [keys[t.key_id] for t in self._taken if t.key_id in keys and not t.problem]
         waiting = sum(k.state is KeyState.UNVERIFIED for k in mine)
         good = sum(k.state is KeyState.VERIFIED for k in mine)
-        self._hint(
-            f"{plural(len(mine), 'key')} sealed, {good} verified" + (f", {waiting} being verified" if waiting else "") + "   esc done"
-        )
+        told = f"{plural(len(mine), 'key')} sealed, {good} verified" + (f", {waiting} being verified" if waiting else "")
+        self._hint(told + ("   esc done; then n asks for a first project" if self._first else "   esc done"))
 
     # -- taking in --------------------------------------------------------------------------------------------
 
