@@ -9,6 +9,7 @@ import click
 from executor_tui.cli.context import Cli, age, common, table
 from executor_tui.cli.machines import How, outcome_text, report, see_through
 from executor_tui.domain.change import Change, ChangeStatus, Receipt
+from executor_tui.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from executor_tui.agents.device import Asked
@@ -85,13 +86,28 @@ def undo(cli: Cli, name: str, yes: bool, confirm: str) -> None:
 @click.option("--confirm", default="", metavar="WORD", help="Consent now to something destructive, by its word.")
 @common
 def retry(cli: Cli, change_id: str, yes: bool, confirm: str) -> None:
-    """Ask for the same once more; everything is decided and planned anew."""
+    """Ask for the same once more; everything is decided and planned anew. What was asked in words is asked in the same words."""
+    from executor_tui.core.changes import words
     from executor_tui.core.changes.requests import retry_of
 
-    async def asked(store: "Store") -> "Asked":
-        return retry_of(await store.changes.get(change_id), getpass.getuser())
+    config = cli.config()
 
-    _ask(cli, cli.run(asked), How(yes=yes, confirm=confirm))
+    async def again(store: "Store") -> "Change | Asked":
+        earlier = await store.changes.get(change_id)
+        if not words.by_model(earlier):
+            return retry_of(earlier, getpass.getuser())
+        if yes or confirm:
+            raise UsageError(
+                "a request in words is consented to after its plan is shown, never before", hint="leave --yes and --confirm away"
+            )
+        made = await words.ask_again(store, earlier, getpass.getuser())
+        return await see_through(cli, store, config, made, How())
+
+    found = cli.run(again)
+    if isinstance(found, Change):
+        report(cli, found)
+    else:
+        _ask(cli, found, How(yes=yes, confirm=confirm))
 
 
 def _ask(cli: Cli, asked: "Asked", how: How) -> None:

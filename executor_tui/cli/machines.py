@@ -262,7 +262,8 @@ def report(cli: Cli, ended: Change) -> None:
 
 def outcome_text(ended: Change, *, undoable: bool = False) -> str:
     """One paragraph: the change, its end, and what can be done now."""
-    head = f"{ended.id} {ended.status.replace('_', ' ')}: {ended.summary}"
+    what = ended.summary or ", ".join(str(operation.get("op", "")) for operation in ended.operations)
+    head = f"{ended.id} {ended.status.replace('_', ' ')}: {what}"
     lines = [head, *(ended.diff if ended.status is ChangeStatus.DONE and len(ended.diff) > 1 else ())]
     if ended.detail:
         lines.append(f"  {ended.detail}")

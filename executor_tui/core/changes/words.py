@@ -60,6 +60,11 @@ async def ask(store: Store, device_id: str, kind: str, request: str, requested_b
     return await store.changes.get(change.id)
 
 
+async def ask_again(store: Store, change: Change, requested_by: str) -> Change:
+    """The same words once more; what a model proposed before counts for nothing."""
+    return await ask(store, change.device, change.kind, str(change.journal.get(WORDS) or ""), requested_by, change.project_id)
+
+
 def by_model(change: Change) -> bool:
     """Whether the operations of a change are a model's."""
     return bool(change.journal.get(WORDS))

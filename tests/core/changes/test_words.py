@@ -223,3 +223,13 @@ async def test_a_request_is_words_and_not_too_many_of_them(office: Office) -> No
         await asked(office, "  ")
     with pytest.raises(UsageError, match="at most 2000 characters; this one has 2001"):
         await asked(office, "x" * 2001)
+
+
+async def test_words_asked_again_are_thought_about_again_and_still_wait(office: Office, model: Model) -> None:  # noqa: F811
+    model.script = lambda messages: scripted(messages) or call("finish", summary="?")
+    refused = await office.decide(await asked(office, LIMIT), False)
+    heard = len(model.asked)
+    again = await words.ask_again(office.store, refused, "bob")
+    approval = await office.approval(again)
+    assert approval.why == f"bob asked in words: {LIMIT}" and len(model.asked) == 2 * heard
+    assert office.router.values("/queue/simple") == []
