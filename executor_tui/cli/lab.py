@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from executor_tui.store.store import Store
 
 ERRANDS_S = 60.0
-ONLY = "The lab's model is a script: it knows only these goals and says so for any other."
+ONLY = (
+    "The lab's model is a script: it knows only these goals, and of requests in words only a limit, a port forward and a box; it says so for"
+    " any other."
+)
 
 
 @click.command()
@@ -29,7 +32,7 @@ ONLY = "The lab's model is a script: it knows only these goals and says so for a
 def command(cli: Cli, no_ui: bool, once: bool, goal_number: int) -> None:
     """Executor with simulated providers, router and hypervisor on loopback. Nothing is spent and nothing outside is touched.
 
-    Its model is a script that knows three goals. The console, the node, the gateway, the sandbox and the tests it runs are real.
+    Its model is a script that knows three goals and three kinds of request in words. The console, the node, the gateway, the sandbox and the tests it runs are real.
     """
     folder = Path(tempfile.mkdtemp(prefix="executor-lab-"))
     places = Places(folder / "config", folder / "state")
