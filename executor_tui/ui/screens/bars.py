@@ -79,7 +79,7 @@ def show_attention(screen: "ConsoleScreen[Any]") -> None:
     console, chrome = screen.console, screen.console.chrome
     bar = screen.query_one(AttentionBar)
     if console.said:
-        bar.show([Cell(" "), console.said])
+        bar.say(console.said)
         return
     if chrome is None:
         lost = Cell(" ✗ what waits cannot be read; it is tried again every few seconds", "bad")

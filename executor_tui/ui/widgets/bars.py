@@ -6,7 +6,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from executor_tui.ui.states import Cell
-from executor_tui.ui.text import clean, fit, width
+from executor_tui.ui.text import clean, fit, width, wrap
 from executor_tui.ui.widgets.toned import Toned
 
 
@@ -60,7 +60,41 @@ class CrumbBar(Bar):
 
 
 class AttentionBar(Bar):
-    """What waits for the operator, most urgent first. Always one line."""
+    """What waits for the operator, most urgent first: one line. Only a passing word that is longer takes more; none of it is cut."""
+
+    MOST_ROWS = 4
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._words: tuple[Cell, ...] = ()
+
+    def show(self, left: Sequence[Cell], right: Sequence[Cell] = ()) -> None:
+        self._set_words(())
+        super().show(left, right)
+
+    def say(self, said: Cell) -> None:
+        """Show a passing word, on as many rows as it takes."""
+        rows = [Cell(f" {row}", said.tone) for row in wrap(clean(said.text), max(10, self.size.width - 2))]
+        if len(rows) == 1:
+            self.show(rows)
+        else:
+            self._set_words(tuple(rows[: self.MOST_ROWS]))
+
+    def _set_words(self, rows: tuple[Cell, ...]) -> None:
+        if rows != self._words:
+            self._words = rows
+            self.styles.height = max(1, len(rows))
+            self.refresh(layout=True)
+
+    @property
+    def text(self) -> str:
+        return " ".join(row.text.strip() for row in self._words) if self._words else super().text
+
+    def render_line(self, y: int) -> Strip:
+        if not self._words:
+            return super().render_line(y)
+        cell = self._words[y] if y < len(self._words) else Cell("")
+        return Strip([Segment(cell.text, self.tone(cell.tone))]).adjust_cell_length(self.size.width, self.tone("plain"))
 
 
 class KeyBar(Bar):
