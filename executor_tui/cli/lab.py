@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 ERRANDS_S = 60.0
 ONLY = (
-    "The lab's model is a script: it knows only these goals, and of requests in words only a limit, a port forward and a box; it says so for"
-    " any other."
+    "The lab's model is a script: it knows only these goals, and of requests in words only a limit, a port forward and a box;"
+    " for any other it says so."
 )
 
 
@@ -32,7 +32,8 @@ ONLY = (
 def command(cli: Cli, no_ui: bool, once: bool, goal_number: int) -> None:
     """Executor with simulated providers, router and hypervisor on loopback. Nothing is spent and nothing outside is touched.
 
-    Its model is a script that knows three goals and three kinds of request in words. The console, the node, the gateway, the sandbox and the tests it runs are real.
+    Its model is a script that knows three goals and three kinds of request in words. The console, the node, the gateway, the
+    sandbox and the tests it runs are real.
     """
     folder = Path(tempfile.mkdtemp(prefix="executor-lab-"))
     places = Places(folder / "config", folder / "state")
