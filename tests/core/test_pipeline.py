@@ -172,7 +172,7 @@ async def test_a_wish_that_cannot_be_is_refused_with_the_reason(places: Any, tmp
     for wish, says in (
         (Wish("  "), "empty"), (Wish("x" * 30_000), "20000"), (Wish("a\0b"), "NUL"), (Wish("g", max_rounds=0), "rounds"),
         (Wish("g", budget_usd=-1), "negative"), (Wish("g", repo=tmp_path / "no"), "no such directory"),
-        (Wish("g", repo=tmp_path), "not a git"),
+        (Wish("g", repo=tmp_path), "not a git"), (Wish("g", where=Where.LXC), "no Proxmox"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=says):
             project_of(wish, config, "prj-1")

@@ -40,6 +40,8 @@ def project_of(wish: Wish, config: Config, project_id: str) -> Project:
         raise UsageError("the goal holds a NUL character")
     settings = config.executor.projects
     where = wish.where or (Where.UNSAFE_LOCAL if config.executor.sandbox.unsafe_local else Where(settings.where))
+    if where is Where.LXC and not any(e.device is not None and e.device.kind == "proxmox" for e in config.fleet_registry.agents):
+        raise UsageError("no Proxmox to make a container on", hint='give an agent of fleet_registry.json a "device" of kind proxmox')
     if wish.max_rounds is not None and not 1 <= wish.max_rounds <= 50:
         raise UsageError(f"{wish.max_rounds} rounds cannot be; 1 to 50 are allowed")
     if wish.budget_usd is not None and wish.budget_usd < 0:
