@@ -1,7 +1,7 @@
 """The line at the bottom that takes words: `:` commands with completion, `/` filters, search, and free text where a screen asks for it."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,6 +13,9 @@ from textual.widgets import Input, Label
 from executor_tui.ui.keys import bind
 from executor_tui.ui.states import Cell
 from executor_tui.ui.text import clean
+
+if TYPE_CHECKING:
+    from executor_tui.ui.screens.base import ConsoleScreen
 
 Completer = Callable[[str], Sequence[str]]
 MOST_OFFERED = 40
@@ -26,6 +29,12 @@ class PromptInput(Input):
         bind("up", "history(-1)", "Earlier", "prompt.earlier", show=False),
         bind("down", "history(1)", "Later", "prompt.later", show=False),
     ]
+
+    async def action_submit(self) -> None:
+        # At once and not by a message: the key that follows Enter in the same packet must not be typed into this line.
+        prompt = self.parent
+        assert isinstance(prompt, Prompt)
+        prompt.submit(self.value)
 
     def action_close(self) -> None:
         prompt = self.parent
@@ -107,13 +116,13 @@ class Prompt(Horizontal):
         if not self.is_open:
             return
         self.remove_class("-open")
+        cast("ConsoleScreen[Any]", self.screen).focus_body()
         self.post_message(self.Offered(()))
         self.post_message(self.Closed(self.purpose, cancelled))
 
-    @on(Input.Submitted)
-    def _submit(self, event: Input.Submitted) -> None:
-        event.stop()
-        text = event.value.strip()
+    def submit(self, value: str) -> None:
+        """Enter was pressed on what was typed."""
+        text = value.strip()
         if text:
             self._history.setdefault(self.purpose, []).append(text)
         purpose = self.purpose
