@@ -246,13 +246,14 @@ async def test_next_and_previous_go_from_match_to_match_through_the_log(desk: De
 
 
 @pytest.mark.timeout(600)
-async def test_no_binding_that_works_anywhere_is_a_prefix_of_tmux_or_screen_and_each_has_an_id(desk: Desk) -> None:
-    async for view in walk(desk):
-        for key, active in desk.app.screen.active_bindings.items():
-            if isinstance(active.node, Input | SecretArea) or not active.enabled:
-                continue
-            assert key not in MULTIPLEXER_KEYS, f"{view.name}: {key}"
-            assert active.binding.id or active.binding.action == "command_palette", f"{view.name}: {key} {active.binding.action} has no id"
+async def test_no_binding_that_works_anywhere_is_a_prefix_of_tmux_or_screen_and_each_has_an_id(places: Places) -> None:
+    async with open_desk(places, repo=True) as desk:
+        async for view in walk(desk):
+            for key, active in desk.app.screen.active_bindings.items():
+                if isinstance(active.node, Input | SecretArea) or not active.enabled:
+                    continue
+                assert key not in MULTIPLEXER_KEYS, f"{view.name}: {key}"
+                assert active.binding.id or active.binding.action == "command_palette", f"{view.name}: {key} has no id"
 
 
 def test_no_two_bindings_have_one_id() -> None:

@@ -144,3 +144,10 @@ async def test_a_command_line_left_open_keeps_number_keys_as_text(desk: Desk) ->
     await desk.type(":3")
     assert desk.app.current_mode == "fleet"
     assert desk.app.screen.query_one("Prompt").input.value == "3"
+
+
+async def test_a_key_that_follows_enter_in_the_same_packet_is_not_typed_into_the_line(desk: Desk) -> None:
+    await desk.type("/coder\nj/")
+    assert desk.app.screen.query_one("Prompt").input.value == "coder"
+    assert desk.app.screen.prompt_open
+    assert desk.rows.current.id == "coder-002"
