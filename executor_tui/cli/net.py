@@ -150,12 +150,13 @@ def _is_address(text: str) -> bool:
 @click.option("--listen-port", type=int, help="Otherwise the next free one from 13231.")
 @click.option("--address", default="", metavar="CIDR", help="The router's address in the tunnel; otherwise in a free 10.99 network.")
 @click.option("--closed", is_flag=True, help="Do not let its port through the router's firewall.")
+@click.option("--list", "list_name", default="", metavar="LAN", help="The interface list it joins: who comes in counts as inside.")
 @note_option
 @asking
 @common
-def wireguard_add(cli: Cli, name: str, listen_port: int | None, address: str, closed: bool, note: str, how: How) -> None:
+def wireguard_add(cli: Cli, name: str, closed: bool, list_name: str, how: How, **values: Any) -> None:
     """Make a WireGuard interface; its keys are made here."""
-    wanted = _set("net.wireguard", name=name, listen_port=listen_port, address=address, note=note)
+    wanted = _set("net.wireguard", name=name, list=list_name, **values)
     change(cli, KIND, [{**wanted, **({"open": False} if closed else {})}], how)
 
 

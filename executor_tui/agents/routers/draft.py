@@ -101,7 +101,7 @@ class Draft:
 
     def changed(self, risk: str, line: str, *undo: Json) -> None:
         self.risks.append(risk)
-        self.diff.append(line)
+        self.diff.append(printable(line))
         self.undo[0:0] = undo
 
     # -- bringing a row about --------------------------------------------------------------------------------------------------------
@@ -161,6 +161,11 @@ class Draft:
 
 
 _PLACED = frozenset({"rule", "rule6", "nat", "nat6", "queue"})
+
+
+def printable(text: str) -> str:
+    """Text of the device's as one line that can be shown: it may hold anything."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _address_of(row: Row) -> Json:

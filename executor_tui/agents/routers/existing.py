@@ -13,10 +13,10 @@ from executor_tui.infra.routeros.connection import Row
 NOUNS = {
     "rule": "filter rule", "rule6": "IPv6 filter rule", "nat": "NAT rule", "nat6": "IPv6 NAT rule", "address": "address list entry",
     "address6": "IPv6 address list entry", "queue": "limit", "tree": "queue of the tree", "wireguard": "WireGuard interface",
-    "peer": "WireGuard peer", "ip": "address",
+    "peer": "WireGuard peer", "ip": "address", "member": "member of an interface list",
 }  # fmt: skip
 _PARTS: dict[str, tuple[tuple[str, str], ...]] = {
-    "wireguard": (("rule", "f"), ("ip", "a")),
+    "wireguard": (("rule", "f"), ("ip", "a"), ("member", "m")),
     "nat": (("rule", "f"),),
 }
 """What an operation made besides its row, and what goes with it."""

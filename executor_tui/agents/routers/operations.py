@@ -107,12 +107,12 @@ Networks = Annotated[str, AfterValidator(_networks)]
 Note = Annotated[str, Field(max_length=80), AfterValidator(_printable)]
 Word = Annotated[str, Field(pattern=_WORD)]
 Family = Literal["ipv4", "ipv6"]
-Kind = Literal["rule", "rule6", "nat", "nat6", "address", "address6", "queue", "tree", "wireguard", "peer", "ip"]
+Kind = Literal["rule", "rule6", "nat", "nat6", "address", "address6", "queue", "tree", "wireguard", "peer", "ip", "member"]
 
 MENUS: dict[str, str] = {
     "rule": "/ip/firewall/filter", "rule6": "/ipv6/firewall/filter", "nat": "/ip/firewall/nat", "nat6": "/ipv6/firewall/nat",
     "address": "/ip/firewall/address-list", "address6": "/ipv6/firewall/address-list", "queue": "/queue/simple", "tree": "/queue/tree",
-    "wireguard": "/interface/wireguard", "peer": "/interface/wireguard/peers", "ip": "/ip/address",
+    "wireguard": "/interface/wireguard", "peer": "/interface/wireguard/peers", "ip": "/ip/address", "member": "/interface/list/member",
 }  # fmt: skip
 """The menus whose rows are ever touched, by what an operation calls them."""
 ORDERED = frozenset({"rule", "rule6", "nat", "nat6", "queue"})
@@ -217,6 +217,8 @@ class Wireguard(Marked):
     mtu: int = Field(default=1420, ge=576, le=9000)
     open: bool = True
     """Let its port through the router's own firewall."""
+    list: Word = ""
+    """The interface list it joins, such as LAN, so that who comes in counts as inside; empty: none."""
 
 
 class Peer(Marked):

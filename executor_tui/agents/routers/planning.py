@@ -31,7 +31,7 @@ def kinds_of(operation: ops.RouterOperation) -> tuple[str, ...]:
         case ops.Forward():
             return ("nat", "rule")
         case ops.Wireguard():
-            return ("wireguard", "ip", "rule", "peer")
+            return ("wireguard", "ip", "rule", "peer", *(("member",) if operation.list else ()))
         case ops.Peer():
             return ("peer", "wireguard", "ip")
         case ops.Limit():
@@ -39,7 +39,7 @@ def kinds_of(operation: ops.RouterOperation) -> tuple[str, ...]:
         case ops.Tree():
             return ("tree",)
         case _:
-            more = {"wireguard": ("peer", "ip", "rule"), "nat": ("rule",)}.get(operation.kind, ())
+            more = {"wireguard": ("peer", "ip", "rule", "member"), "nat": ("rule",)}.get(operation.kind, ())
             return (operation.kind, *more)
 
 

@@ -9,6 +9,8 @@ from executor_tui.agents.routers.marks import key_ref, mark_in, preshared_ref
 from executor_tui.agents.routers.packets import Packet, Verdict, verdict
 from executor_tui.infra.routeros.compare import Value
 
+NAMED_PEERS_SINCE = (7, 15)
+
 
 def wireguard(draft: Draft, number: int, want: ops.Wireguard) -> None:
     """The interface, its address, and its port let through where the router's own filter would stop it."""
@@ -22,6 +24,10 @@ def wireguard(draft: Draft, number: int, want: ops.Wireguard) -> None:
     draft.ensure(number, "wireguard", want.mark, values, label, "net.wireguard", note=want.note, secrets=secrets)
     address: dict[str, Value] = {"address": want.address, "interface": want.name}
     draft.ensure(number, "ip", want.mark, address, f"address {want.address} on {want.name}", "net.wireguard", note=want.note, part="a")
+    if want.list:
+        member: dict[str, Value] = {"list": want.list, "interface": want.name}
+        label = f"{want.name} on interface list {want.list}"
+        draft.ensure(number, "member", want.mark, member, label, "net.wireguard.inside", note=want.note, part="m")
     if want.open:
         _let_in(draft, number, want)
 
@@ -42,6 +48,8 @@ def _let_in(draft: Draft, number: int, want: ops.Wireguard) -> None:
 
 def peer(draft: Draft, number: int, want: ops.Peer) -> None:
     """Somebody who may come in. A peer of that name that is there keeps its keys."""
+    if draft.state.version < NAMED_PEERS_SINCE:
+        raise draft.refuse(number, "this RouterOS gives peers no names", "update it to 7.15 or later")
     own = draft.by_mark("peer", want.mark)
     for row in draft.rows("peer"):
         if row is own or row.get("interface") != want.interface:

@@ -43,6 +43,7 @@ RISKS: dict[str, Risk] = {
     "net.nat.forward": Risk.DISRUPTIVE,
     "net.wireguard": Risk.RESTORABLE,
     "net.wireguard.peer": Risk.RESTORABLE,
+    "net.wireguard.inside": Risk.DISRUPTIVE,
     "net.queue": Risk.RESTORABLE,
     "net.remove.own": Risk.DISRUPTIVE,
     "net.remove.foreign": Risk.DESTRUCTIVE,

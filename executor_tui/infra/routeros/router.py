@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from executor_tui.infra.routeros.compare import Value
 from executor_tui.infra.routeros.connection import Connection
 from executor_tui.infra.routeros.errors import RouterOsProtocolError
 from executor_tui.infra.routeros.facts import Certificate, File, HostPing, InterfaceRate, LogLine, Ping, Resource, Update
@@ -94,9 +95,10 @@ class RouterOs(Connection):
     async def export(self, scope: str = "") -> str:
         """The configuration under a menu (`/ip/firewall`, empty for all) as a script, without secrets.
 
-        Over the API an export goes to a file first; it is read back and removed.
+        Over the API an export goes to a file first; it is read back and removed. Before 7.0 secrets are only left out when asked to be.
         """
-        await self.call(f"{scope}/export", {"file": _EXPORT_FILE})
+        hide: dict[str, Value] = {} if await self.version() >= (7,) else {"hide-sensitive": ""}
+        await self.call(f"{scope}/export", {"file": _EXPORT_FILE, **hide})
         name = f"{_EXPORT_FILE}.rsc"
         files = await self.read(File, eq("name", name))
         if not files:

@@ -7,7 +7,7 @@ import pytest
 from executor_tui.agents.device import PlanRefusedError, plan_to_json
 from executor_tui.agents.routers.clients import Client
 from executor_tui.infra.routeros.wireguard_keys import is_key, public_key
-from tests.agents.routers.conftest import FILTER, Office
+from tests.agents.routers.conftest import FILTER, Office, Open
 
 TUNNELS, PEERS, QUEUES = "/interface/wireguard", "/interface/wireguard/peers", "/queue/simple"
 
@@ -146,3 +146,29 @@ async def test_a_queue_of_the_tree(office: Office) -> None:
     assert (queue["parent"], queue["packet-mark"], queue["max-limit"], queue["limit-at"]) == ("ether1", "voip", "10000000", "1000000")
     await office.undo(plan)
     assert office.rows("/queue/tree") == []
+
+
+async def test_a_tunnel_may_count_as_inside_which_is_more_than_a_tunnel(office: Office) -> None:
+    before = office.configuration()
+    plan = await office.do({"op": "net.wireguard", "name": "wg-field", "list": "LAN"})
+    assert {"list": "LAN", "interface": "wg-field", "disabled": "false", "comment": "executor chg-1.1m"} in office.rows(
+        "/interface/list/member"
+    )
+    assert "net.wireguard.inside" in plan.risks
+    await office.do({"op": "net.remove", "kind": "wireguard", "name": "wg-field"})
+    assert office.configuration() == before
+
+
+async def test_a_router_whose_peers_have_no_names_is_told_to_be_updated(open_office: Open) -> None:
+    office = await open_office(version="7.14.3")
+    with pytest.raises(PlanRefusedError, match="gives peers no names") as refused:
+        await office.plan({"op": "net.peer", "name": "phone"})
+    assert refused.value.hint == "update it to 7.15 or later"
+
+
+async def test_what_a_stranger_wrote_into_a_name_is_shown_on_one_line(office: Office) -> None:
+    row = office.router.state.table(PEERS).by_value("name", "maria")
+    assert row is not None
+    row.values["name"] = "maria\x1b[2J\nrisk: read"
+    plan = await office.plan({"op": "net.remove", "kind": "peer", "id": row.id, "foreign": True})
+    assert plan.diff == ("- WireGuard peer maria [2J risk: read, not Executor's",) and plan.summary.isprintable()
