@@ -6,16 +6,17 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anthropic
 import openai
 import pytest
 
 from executor_tui.lab.upstreams.faults import Fault
+from executor_tui.lab.upstreams.script import Answer, ToolCall
 
 if TYPE_CHECKING:
-    from conftest import World
+    from conftest import Build, World
 
 SAID = "echo: hello there"
 ASK: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hello there"}]
@@ -92,7 +93,7 @@ async def test_the_sdks_understand_our_errors(world: "World") -> None:
                 await stream.until_done()
 
 
-async def test_litellm_as_a_client_completes_and_streams(world: "World") -> None:
+async def test_litellm_as_a_client_completes_streams_and_calls_tools(world: "World") -> None:
     """In a process of its own: litellm keeps workers running in whatever loop first used it."""
     program = """
 import asyncio, os, sys
@@ -102,7 +103,14 @@ async def main(base, key):
     whole = await litellm.acompletion(model="openai/gpt-4o", api_base=base, api_key=key, messages=ask)
     stream = await litellm.acompletion(model="openai/claude-sonnet", api_base=base, api_key=key, messages=ask, stream=True)
     said = "".join([c.choices[0].delta.content or "" async for c in stream])
-    print(whole.choices[0].message.content, "|", said)
+    function = {"name": "read", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}}}
+    tools = [{"type": "function", "function": function}]
+    more = {"api_base": base, "api_key": key, "tools": tools, "_skip_mcp_handler": True}  # without `mcp` installed, tools fail in litellm
+    called = await litellm.acompletion(model="openai/claude-sonnet", messages=ask, **more)
+    call = called.choices[0].message.tool_calls[0]
+    history = [*ask, called.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "x = 1"}]
+    after = await litellm.acompletion(model="openai/claude-sonnet", messages=history, **more)
+    print(whole.choices[0].message.content, "|", said, "|", call.function.arguments, "|", after.choices[0].message.content)
 asyncio.run(main(*sys.argv[1:]))
 """
     child = await asyncio.create_subprocess_exec(
@@ -110,14 +118,23 @@ asyncio.run(main(*sys.argv[1:]))
         env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
     )  # fmt: skip
     out, err = await child.communicate()
-    assert out.decode().strip() == f"{SAID} | {SAID}", err.decode()[-500:]
+    assert out.decode().strip() == f'{SAID} | {SAID} | {{"path": "hello there"}} | {SAID}', err.decode()[-500:]
 
 
 @pytest.mark.skipif(shutil.which("opencode") is None, reason="the opencode program is not installed")
-async def test_the_opencode_program_as_a_client_is_answered(world: "World", tmp_path: Path) -> None:
+async def test_the_opencode_program_as_a_client_streams_and_uses_its_tools(build: "Build", tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+
+    def script(request: dict[str, Any]) -> Answer:
+        tools = {t["function"]["name"] for t in request.get("tools") or []}
+        if "write" in tools and not any(m.get("role") == "tool" for m in request["messages"]):
+            return Answer(tool_calls=(ToolCall("write", {"filePath": str(note), "content": "written by a tool"}),))
+        return Answer(text="the note is there")
+
+    world = await build(script)
     options = {"baseURL": world.url + "/v1", "apiKey": "{env:EXECUTOR_TOKEN}"}
     provider = {"npm": "@ai-sdk/openai-compatible", "name": "Executor", "options": options, "models": {"gpt-4o": {"name": "gpt-4o"}}}
-    config = {"provider": {"executor": provider}, "share": "disabled", "autoupdate": False, "tools": {"*": False}}
+    config = {"provider": {"executor": provider}, "share": "disabled", "autoupdate": False, "permission": {"edit": "allow"}}
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -125,9 +142,10 @@ async def test_the_opencode_program_as_a_client_is_answered(world: "World", tmp_
         "OPENCODE_CONFIG_CONTENT": json.dumps(config),
     }
     child = await asyncio.create_subprocess_exec(
-        "opencode", "run", "--format", "json", "--title", "t", "-m", "executor/gpt-4o", "hello there",
+        "opencode", "run", "--format", "json", "--title", "t", "-m", "executor/gpt-4o", "Write a note.",
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment, cwd=tmp_path,
     )  # fmt: skip
     out, err = await child.communicate()
-    assert "hello there" in out.decode(), err.decode()[-500:]
-    assert world.upstreams.recording.requests("openai")
+    assert "the note is there" in out.decode(), err.decode()[-500:]
+    assert note.read_text().strip() == "written by a tool"
+    assert all(r.body.get("stream") for r in world.upstreams.recording.requests("openai"))
