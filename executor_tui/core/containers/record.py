@@ -35,9 +35,3 @@ async def read_record(store: Store, project_id: str) -> Record:
 async def write_record(store: Store, project_id: str, record: Record) -> None:
     """Keep it; on disk when this returns."""
     await store.notes.put(_name(project_id), asdict(record))
-
-
-async def put_away_by_itself(store: Store, project_id: str) -> bool:
-    """Whether the keeper still has a project's containers to put away, under the consent to their making: nobody else need ask."""
-    record = await read_record(store, project_id)
-    return bool(record.made_by) and not record.over

@@ -14,7 +14,6 @@ from executor_tui.agents.proxmox import ProxmoxDevice
 from executor_tui.config.load import Config
 from executor_tui.config.places import Places
 from executor_tui.core.changes.requests import submit
-from executor_tui.core.containers.record import put_away_by_itself
 from executor_tui.core.recovery.report import NEEDS_YOU, WAITING, WorkThen
 from executor_tui.domain.errors import ExecutorError
 from executor_tui.domain.project import Where
@@ -46,13 +45,8 @@ async def _on(device_id: str, store: Store, config: Config, places: Places) -> l
     projects, kept = {p.id: p.status for p in known}, {p.id for p in known if p.where is Where.LXC}
     changes = {c.id: c.status for c in await store.changes.list()}
     found = [o for o in orphans(await device.driver.containers(), projects, changes) if o.run_id not in kept]
-    kept = [o.run_id for o in found if o.run_id in projects and await put_away_by_itself(store, o.run_id)]
-    ours = [o for o in found if (o.run_id in projects and o.run_id not in kept) or o.run_id in changes]
-    rows = [
-        _row(o, NEEDS_YOU, "not of this installation, perhaps; see: executor lxc orphans")
-        for o in found
-        if o not in ours and o.run_id not in kept
-    ]
+    ours = [o for o in found if o.run_id in projects or o.run_id in changes]
+    rows = [_row(o, NEEDS_YOU, "not of this installation, perhaps; see: executor lxc orphans") for o in found if o not in ours]
     todo = collecting(ours, config.executor.containers.keep)
     if not todo:
         return [*rows, *(_row(o, NEEDS_YOU, "the policy leaves it as it is; see: executor lxc orphans") for o in ours)]

@@ -373,3 +373,14 @@ async def test_a_reloaded_configuration_keeps_parks_and_counts(bench: Any) -> No
     with pytest.raises(NothingServedError, match="2 requests per day reached"):
         await bench.ask(router, "m")
     assert upstream.sent() == 2
+
+
+async def test_a_model_that_is_silent_for_long_is_waited_for_longer(bench: Any) -> None:
+    await bench.upstream("alpha")
+    bench.model("quick", "standard", "alpha")
+    bench.model("slow", "standard", "alpha", silence_s=500)
+    await bench.key("alpha")
+    router = await bench.router()
+    for model in ("quick", "slow"):
+        await (await router.select_with_fallback(RouteRequest(model, is_stream=True), bench.send)).cancel()
+    assert [(g.first_token_s, g.stall_s) for g in bench.granted] == [(60.0, 60.0), (500.0, 500.0)]
