@@ -53,4 +53,4 @@ async def carried_out(store: Store, change: Change) -> Change:
 
 
 def _waits(change: Change) -> str:
-    return f"{change.summary or 'a change to its container'} waits: {change.detail or 'consent'}"
+    return f"{change.summary or 'a change to its container'}: {change.detail or 'waits for consent'}"
