@@ -35,6 +35,8 @@ def open_console(
     from executor_tui.ui.attendance import identity
 
     _log_to_file(places)
+    # A key waits for the store's thread to let go of the interpreter: a millisecond at most.
+    sys.setswitchinterval(0.001)
     clock = SystemClock()
     node: NodeKeeper
     if inline:

@@ -54,9 +54,8 @@ def sheets() -> list[Path]:
 def settle_memory() -> None:
     """What was loaded without collecting stays: leave it out of every later collection, so that none of them holds up a key."""
     if not gc.isenabled():
-        gc.enable()
-        gc.collect()
         gc.freeze()
+        gc.enable()
 
 
 class NodeKeeper(Protocol):
