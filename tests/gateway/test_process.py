@@ -92,12 +92,25 @@ async def test_sigterm_lets_an_answer_finish_and_settles_it(world: "World", chil
     assert (await world.store.calls.get(call_id)).status is CallStatus.OK
 
 
-async def test_killed_in_the_middle_its_calls_are_lost_and_nothing_is_charged_twice(world: "World", child: Child) -> None:
+async def provider_after(url: str, headers: dict[str, str]) -> str:
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/v1/chat/completions", json=ASK, headers=headers) as response:
+        return response.headers["x-executor-provider"]
+
+
+def with_a_daily_limit(document: dict[str, Any]) -> None:
+    document["providers"]["openai"]["limits"] = {"gpt-4o": {"rpd": 8}}
+
+
+async def test_killed_in_the_middle_everything_known_is_as_it_was_and_nothing_is_charged_twice(build: "Build", child: Child) -> None:
+    world = await build(models=with_a_daily_limit)
     headers, url = await issue(world.store), await child.start()
     async with aiohttp.ClientSession() as http:
         for _ in range(5):
             async with http.post(f"{url}/v1/chat/completions", json=ASK, headers=headers) as response:
                 assert response.status == 200
+        critical = {**ASK, "model": "claude-opus"}
+        async with http.post(f"{url}/v1/chat/completions", json=critical, headers=headers) as response:
+            assert response.headers["x-executor-model"] == "claude-sonnet"
         world.upstreams.faults.add(Fault("rate_limited", provider="openai", times=1, retry_after_s=600.0))
         async with http.post(f"{url}/v1/chat/completions", json=ASK, headers=headers) as response:
             assert response.headers["x-executor-provider"] == "openrouter"
@@ -108,17 +121,26 @@ async def test_killed_in_the_middle_its_calls_are_lost_and_nothing_is_charged_tw
         await child.ended()
         with contextlib.suppress(aiohttp.ClientError):
             await pending
-    before = await world.store.calls.spend()
+    before, asked = await world.store.calls.spend(), await world.store.approvals.pending()
     again = Child(child._places)
     try:
         await again.start()
         calls = await world.store.calls.list()
-        assert sorted(c.status for c in calls) == sorted([*(CallStatus.OK,) * 6, CallStatus.LOST])
+        assert sorted(c.status for c in calls) == sorted([*(CallStatus.OK,) * 7, CallStatus.LOST])
         assert (await world.store.calls.spend()).cost_usd == pytest.approx(before.cost_usd)
+        assert [a.model_id for a in asked] == ["claude-opus"] and await world.store.approvals.pending() == asked
+        assert [(row.kind, row.used) for row in await world.store.limits.list() if row.kind == "rpd"] == [("rpd", 6)]
         assert [p.reason for p in await world.store.parks.open()] == ["rate_limited"]
         world.upstreams.faults.clear()
         async with aiohttp.ClientSession() as http, http.post(f"{again.url}/v1/chat/completions", json=ASK, headers=headers) as response:
             assert response.headers["x-executor-provider"] == "openrouter"
+        (park,) = await world.store.parks.open()
+        await world.store.parks.clear(park.id, "test")
+        async with asyncio.timeout(20):
+            while await provider_after(again.url, headers) != "openai":
+                await asyncio.sleep(0.02)
+        providers = await asyncio.gather(*(provider_after(again.url, headers) for _ in range(4)))
+        assert sorted(providers) == ["openai", *["openrouter"] * 3], "eight a day: six before the kill, one just now, one left"
     finally:
         again.process.kill()
         await again.process.wait()
