@@ -18,6 +18,8 @@ from executor_tui.ui.widgets.spans import Line, heading, line
 if TYPE_CHECKING:
     from executor_tui.ui.screens.base import ConsoleScreen
 
+TWO_FROM = 78
+"""Width of a terminal from which two columns fit into the box."""
 PLACES = (("here", "Here"), ("rows", "In the table"), ("lines", "In the text"), ("screen", "On every screen"), ("app", "Everywhere"))
 
 
@@ -40,6 +42,7 @@ class HelpModal(Modal[None]):
 
 def help_lines(screen: "ConsoleScreen[Any]") -> list[Line]:
     """Every key that works here now, grouped by where it belongs: the keys of this screen first."""
+    columns = 2 if screen.size.width >= TWO_FROM else 1
     section = BY_NAME.get(screen.SECTION)
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
     for key, active in screen.active_bindings.items():
@@ -58,19 +61,19 @@ def help_lines(screen: "ConsoleScreen[Any]") -> list[Line]:
         if not pairs:
             continue
         rows.append(line(title, "accent"))
-        rows += _two_columns([(" ".join(keys), text) for keys, text in pairs])
+        rows += _in_columns([(" ".join(keys), text) for keys, text in pairs], columns)
         if place == "app":
-            rows += _two_columns([("1–9", "the screens by number"), ("^p", "command palette")])
+            rows += _in_columns([("1–9", "the screens by number"), ("^p", "command palette")], columns)
         rows.append(line(""))
     return [*rows, line("Every key can be rebound in keymap.json; Settings lists the ids.   esc closes", "dim")]
 
 
-def _two_columns(pairs: list[tuple[str, str]]) -> list[Line]:
-    half = (len(pairs) + 1) // 2
+def _in_columns(pairs: list[tuple[str, str]], columns: int) -> list[Line]:
+    length = -(-len(pairs) // columns)
     rows = []
-    for index in range(half):
+    for index in range(length):
         cells: list[Cell] = []
-        for keys, text in pairs[index::half][:2]:
+        for keys, text in pairs[index::length]:
             cells += [Cell(fit(f"  {keys}", 15), "strong"), Cell(fit(text, 21), "plain")]
         rows.append(tuple(cells))
     return rows
