@@ -19,6 +19,7 @@ from executor_tui.domain.approval import Approval, Decision
 from executor_tui.domain.change import Change, ChangeStatus, Receipt
 from executor_tui.domain.clock import SystemClock
 from executor_tui.store.store import Store, default_url
+from tests.core.changes.lives import lives, nursery  # noqa: F401 - fixtures
 from tests.infra.proxmox.conftest import certificate_fingerprint, pve  # noqa: F401 - a fixture
 
 DEVICE = "proxmox-001"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiosqlite  # noqa: F401 - imported late by the program
 import alembic.command  # noqa: F401
+import proxmoxer.backends.https  # noqa: F401
 import pyrage  # noqa: F401
 import runner  # beside this file, which is started as a script
 import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401

@@ -1,14 +1,6 @@
 """kill -9 at every named point of a change to a router: after a restart it is done or rolled back, once, and the router agrees."""
 
-import asyncio
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,9 +8,9 @@ from executor_tui.config.places import Places
 from executor_tui.domain.crash import POINTS
 from executor_tui.lab.routeros.simulator import RouterOsSimulator
 from tests.conftest import CANARY
+from tests.core.changes.lives import Lives, told
 from tests.core.changes.office import FILTER, write_router
 from tests.core.changes.runner import CHANGE_ID
-from tests.core.changes.test_changes_crash import told
 
 BLOCK = {"op": "net.rule", "action": "drop", "src_address": "10.0.0.5"}
 TWO = [BLOCK, {"op": "net.address", "list": "blocked", "address": "10.0.0.6"}]
@@ -41,58 +33,6 @@ async def router(places: Places, request: pytest.FixtureRequest) -> AsyncIterato
         yield simulator
 
 
-class Lives:
-    """Lives of a process that works on one change, each in the state the one before left."""
-
-    def __init__(self, nursery: "subprocess.Popen[str]", places: Places) -> None:
-        self._nursery, self._places = nursery, places
-
-    async def killed(self, *points: str) -> None:
-        """One life for each point, ended there."""
-        for point in points:
-            code, said = await self._live(f"change.{point}")
-            assert code == -signal.SIGKILL, f"{point} was never reached: {said[-2000:]}"
-
-    async def to_the_end(self) -> dict[str, str]:
-        """A life that nothing ends before the change has."""
-        code, said = await self._live("")
-        assert code == 0, said[-2000:]
-        return json.loads(said.splitlines()[-1])
-
-    async def _live(self, crash_at: str) -> tuple[int, str]:
-        request = {
-            "config": str(self._places.config_dir), "state": str(self._places.state_dir), "operations": json.dumps(TWO),
-            "crash_at": crash_at, "out": str(self._places.state_dir / "said.txt"),
-        }  # fmt: skip
-
-        def ask() -> dict[str, Any]:
-            assert self._nursery.stdin is not None and self._nursery.stdout is not None
-            self._nursery.stdin.write(json.dumps(request) + "\n")
-            self._nursery.stdin.flush()
-            answer: dict[str, Any] = json.loads(self._nursery.stdout.readline())
-            return answer
-
-        answer = await asyncio.to_thread(ask)
-        return answer["code"], answer["out"]
-
-
-@pytest.fixture(scope="module")
-def nursery() -> "Iterator[subprocess.Popen[str]]":
-    top = Path(__file__).parents[3]
-    command = [sys.executable, str(Path(__file__).with_name("nursery.py"))]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(top)}
-    ) as process:  # fmt: skip
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
-
-
-@pytest.fixture
-def lives(nursery: "subprocess.Popen[str]", places: Places) -> Lives:
-    return Lives(nursery, places)
-
-
 def standing(router: RouterOsSimulator) -> tuple[int, int]:
     """How many rules and list entries of ours the router holds."""
     rows = (router.values(FILTER), router.values("/ip/firewall/address-list"))
@@ -101,8 +41,8 @@ def standing(router: RouterOsSimulator) -> tuple[int, int]:
 
 
 async def test_killed_at_each_point_outside_an_attempt_it_is_done_once(lives: Lives, places: Places, router: RouterOsSimulator) -> None:
-    await lives.killed(*OUTSIDE)
-    said = await lives.to_the_end()
+    await lives.killed(TWO, *OUTSIDE)
+    said = await lives.to_the_end(TWO)
     assert said["status"] == "done", said
     assert await told(places) == ("done", ["done"])
     assert standing(router) == (1, 1) and router.safe_mode.holder is None
@@ -114,26 +54,26 @@ async def test_killed_in_two_attempts_running_the_router_has_taken_it_back_or_ho
 ) -> None:
     before = router.values(FILTER)
     for point in points:
-        await lives.killed(point)
+        await lives.killed(TWO, point)
         await router.settled()
         assert standing(router) == (0, 0) and router.values(FILTER) == before
-    said = await lives.to_the_end()
+    said = await lives.to_the_end(TWO)
     assert said["status"] == "rolled_back", said
     assert await told(places) == ("rolled_back", ["rolled_back"])
     assert standing(router) == (0, 0) and router.safe_mode.holder is None
 
 
 async def test_killed_in_one_attempt_the_next_one_brings_it_about(lives: Lives, router: RouterOsSimulator) -> None:
-    await lives.killed("calling:2")
-    said = await lives.to_the_end()
+    await lives.killed(TWO, "calling:2")
+    said = await lives.to_the_end(TWO)
     assert said == {"status": "done", "detail": "interrupted; finished after the restart"}
     assert standing(router) == (1, 1)
 
 
 async def test_a_change_that_fails_and_is_killed_leaves_nothing_behind(lives: Lives, places: Places, router: RouterOsSimulator) -> None:
     router.faults.refuse["/ip/firewall/address-list/add"] = "failure: no more entries"
-    await lives.killed(ON_FAILURE)
-    said = await lives.to_the_end()
+    await lives.killed(TWO, ON_FAILURE)
+    said = await lives.to_the_end(TWO)
     assert said["status"] == "rolled_back" and "no more entries" in said["detail"]
     assert await told(places) == ("rolled_back", ["rolled_back"])
     assert standing(router) == (0, 0)
@@ -143,9 +83,9 @@ async def test_a_change_that_fails_and_is_killed_leaves_nothing_behind(lives: Li
 async def test_before_safe_mode_a_change_left_half_way_goes_back_by_restart_and_is_made_again(
     lives: Lives, router: RouterOsSimulator
 ) -> None:
-    await lives.killed("calling:2")
+    await lives.killed(TWO, "calling:2")
     assert standing(router) == (1, 0) and len(router.values("/system/scheduler")) == 1
-    said = await lives.to_the_end()
+    said = await lives.to_the_end(TWO)
     assert said["status"] == "done" and router.state.reboots == 1
     assert standing(router) == (1, 1)
     assert router.values("/system/scheduler") == [] and router.values("/file") == []
@@ -153,8 +93,8 @@ async def test_before_safe_mode_a_change_left_half_way_goes_back_by_restart_and_
 
 @pytest.mark.parametrize("router", [{"version": "7.17"}], indirect=True)
 async def test_before_safe_mode_a_change_left_whole_is_kept_without_a_restart(lives: Lives, router: RouterOsSimulator) -> None:
-    await lives.killed("applied")
-    said = await lives.to_the_end()
+    await lives.killed(TWO, "applied")
+    said = await lives.to_the_end(TWO)
     assert said == {"status": "done", "detail": "interrupted; found finished after the restart"}
     assert router.state.reboots == 0 and standing(router) == (1, 1)
     assert router.values("/system/scheduler") == [] and router.values("/file") == []
