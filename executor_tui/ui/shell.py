@@ -19,6 +19,7 @@ from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import ExecutorError
 from executor_tui.ui import clipboard, crash, lastscreen, themes
 from executor_tui.ui.attendance import SEEN_EVERY_S, Attendance, Identity
+from executor_tui.ui.copier import Copier, Handed
 from executor_tui.ui.keeper import BEAT_S, ChromeKeeper
 from executor_tui.ui.keys import CHANGING, ONLY_OPENS, load_keymap
 from executor_tui.ui.lastscreen import LastScreen
@@ -28,7 +29,6 @@ from executor_tui.ui.messages import ChromeLoaded, SettingsChanged, StoreFailed,
 from executor_tui.ui.operations import Operations
 from executor_tui.ui.screens.base import ConsoleScreen, style_path
 from executor_tui.ui.states import NO_NODE, Cell, Look
-from executor_tui.ui.text import plural
 from executor_tui.ui.typeahead import KeyFence, TypeAhead
 from executor_tui.ui.workers import WorkFailed, start
 
@@ -122,6 +122,7 @@ class Shell(App[int], inherit_bindings=False):
         """Called once the terminal is the console's."""
         self.last_key_s = clock.monotonic_s()
         self._error: BaseException | None = None
+        self._copier = Copier(self)
         self._keys = TypeAhead(self, super().on_event)
         self._load_themes()
 
@@ -366,18 +367,12 @@ class Shell(App[int], inherit_bindings=False):
 
     def copy(self, text: str) -> None:
         """To the clipboard of the terminal, or a visible reason why not."""
-        try:
-            sequence = clipboard.osc52(text, os.environ)
-        except clipboard.TooLongError as exc:
-            self.say(Cell(f"✗ not copied: {exc}", "bad"))
-            return
         self._clipboard = text
-        sent = self.write_terminal(sequence)
-        if sent:
-            lines = plural(text.count("\n") + 1, "line")
-            self.say(Cell(f"✓ {lines} sent to the terminal's clipboard", "good"))
-        else:
-            self.say(Cell("✗ not copied: there is no terminal", "bad"))
+        self._copier.copy(text)
+
+    @on(Handed)
+    def _handed(self, message: Handed) -> None:
+        self._copier.handed(message)
 
     def ring(self, before: "Chrome | None") -> None:
         """Bell and desktop notification, once, when something new waits and the terminal is not in front."""
