@@ -71,12 +71,15 @@ class Lookout:
         store, now = self._store, self._clock.now()
         running = await store.projects.in_status(*RUNNING)
         ended = await store.projects.in_status(*ENDED)
+        agents = await store.agents.list()
+        at_work = {agent.project_id for agent in agents} & {p.id for p in running}
         news = [p for p in ended if (p.finished_at or p.updated_at or now) > now - TOLD_FOR]
         return Snapshot(
             now,
-            agents=await store.agents.list(),
+            agents=agents,
             projects=(*running, *news),
-            steps={p.id: await store.steps.latest(p.id) for p in running},
+            # Projects that wait for their turn repeat nothing and are stuck at nothing.
+            steps={project_id: await store.steps.latest(project_id) for project_id in sorted(filter(None, at_work))},
             approvals=await store.approvals.pending(),
             questions=await store.questions.open(),
             limits=await store.limits.list(),
