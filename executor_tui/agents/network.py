@@ -74,7 +74,7 @@ class NetworkDevice:
     async def plan(self, operations: Sequence[Json], change_id: str, done: frozenset[str] = frozenset()) -> Plan:
         wanted = ops.parse(operations)
         state = await self._state(planning.menus_of(wanted))
-        return planning.plan(wanted, state, self.id, change_id, done)
+        return planning.plan(wanted, state, self.id, change_id)  # every call shows in the state: `done` adds nothing
 
     async def _state(self, menus: Sequence[str]) -> State:
         return await self.link.read(lambda router: self._read(router, menus))

@@ -25,7 +25,6 @@ class Draft:
     state: State
     device: str
     change_id: str
-    done: frozenset[str] = frozenset()
     tables: dict[str, list[Row]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     diff: list[str] = field(default_factory=list)
@@ -93,9 +92,8 @@ class Draft:
 
     def _call(self, number: int, what: str, kind: str, about: str, part: str, **arguments: object) -> None:
         identity = f"{number}{part}.{what}"
-        taken = {call.id for call in self.calls}
-        while identity in taken:
-            identity += "'"
+        same = sum(call.id == identity or call.id.startswith(f"{identity}-") for call in self.calls)
+        identity += f"-{same + 1}" if same else ""
         given = {name: value for name, value in arguments.items() if value not in ("", None)}
         self.calls.append(Call(identity, what, {"menu": MENUS[kind], **given}, about))
 

@@ -51,11 +51,9 @@ def menus_of(operations: Sequence[ops.RouterOperation]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(MENUS[kind] for kind in kinds), *context, *limits]))
 
 
-def plan(
-    operations: Sequence[ops.RouterOperation], state: State, device: str, change_id: str, done: frozenset[str] = frozenset()
-) -> Plan:  # fmt: skip
+def plan(operations: Sequence[ops.RouterOperation], state: State, device: str, change_id: str) -> Plan:
     """The plan. Raises PlanRefusedError when what is asked for is not possible."""
-    draft = Draft(state, device, change_id, done)
+    draft = Draft(state, device, change_id)
     for number, operation in enumerate(operations, 1):
         _dispatch(draft, number, operation)
     if state.has_safe_mode and len(draft.calls) > MAX_GUARDED_CALLS:

@@ -73,7 +73,8 @@ def _warn(draft: Draft) -> None:
     fast = [row[".id"] for row in draft.state.rows(FASTTRACK) if is_enabled(row) and not is_dynamic(row)]
     if fast:
         said = f"connections that rule {', '.join(fast)} fasttracks pass every queue by"
-        draft.warnings.append(f"{said}; the limit holds only for what is not fasttracked")
+        remedy = f"executor net off rule --id {fast[0]} --foreign"
+        draft.warnings.append(f"{said}; the limit holds only for what is not fasttracked (switch that off: {remedy})")
 
 
 def tree(draft: Draft, number: int, want: ops.Tree) -> None:

@@ -63,6 +63,8 @@ def peer(draft: Draft, number: int, want: ops.Peer) -> None:
     }  # fmt: skip
     secrets = {"preshared-key": preshared_ref(draft.device, want.mark)} if want.preshared else {}
     label = f"WireGuard peer {want.name} on {want.interface} at {want.address}"
+    if own is None and not want.endpoint:
+        draft.warnings.append(f"the router has no public address of its own: give the client its way in with --endpoint, for {want.name}")
     draft.ensure(number, "peer", want.mark, values, label, "net.wireguard.peer", note=want.note, secrets=secrets)
 
 

@@ -172,3 +172,12 @@ async def test_what_a_stranger_wrote_into_a_name_is_shown_on_one_line(office: Of
     row.values["name"] = "maria\x1b[2J\nrisk: read"
     plan = await office.plan({"op": "net.remove", "kind": "peer", "id": row.id, "foreign": True})
     assert plan.diff == ("- WireGuard peer maria [2J risk: read, not Executor's",) and plan.summary.isprintable()
+
+
+async def test_a_client_of_a_router_without_a_public_address_has_to_be_told_the_way_in(office: Office) -> None:
+    row = office.router.state.table("/ip/address").by_value("interface", "ether1")
+    assert row is not None
+    row.values["address"] = "192.168.1.20/24"
+    plan = await office.plan({"op": "net.peer", "name": "phone"})
+    assert plan.warnings == ("the router has no public address of its own: give the client its way in with --endpoint, for phone",)
+    assert (await office.plan({"op": "net.peer", "name": "phone", "endpoint": "vpn.example.org"})).warnings == ()
