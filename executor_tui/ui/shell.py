@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from rich.console import RenderableType
 from textual import events, on
 from textual.app import App
 from textual.filter import LineFilter, NoColor
 from textual.message import Message
+from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
 from executor_tui.config.places import Places, shipped
@@ -27,9 +29,11 @@ from executor_tui.ui.link import StoreLink
 from executor_tui.ui.memory import Memory
 from executor_tui.ui.messages import ChromeLoaded, SettingsChanged, StoreFailed, StoreOpened, TopicsChanged
 from executor_tui.ui.operations import Operations
+from executor_tui.ui.registry import load_all
 from executor_tui.ui.screens.base import ConsoleScreen, style_path
 from executor_tui.ui.states import NO_NODE, Cell, Look
 from executor_tui.ui.typeahead import KeyFence, TypeAhead
+from executor_tui.ui.wire import only_spans
 from executor_tui.ui.workers import WorkFailed, start
 
 if TYPE_CHECKING:
@@ -305,8 +309,13 @@ class Shell(App[int], inherit_bindings=False):
             return
         if not self.live:
             self.live = True
-            self.set_timer(SETTLED_S, settle_memory)
+            self.set_timer(SETTLED_S, self._settle)
         self.call_after_refresh(self._keys.release)
+
+    def _settle(self) -> None:
+        """The first screen stands: load the others beside it, so that none is waited for when it is first opened."""
+        settle_memory()
+        start(self, lambda: self.link.work(load_all), "preload")
 
     @property
     def reading(self) -> bool:
@@ -357,6 +366,9 @@ class Shell(App[int], inherit_bindings=False):
         path = self.places.state_dir / "console-crash.log"
         crash.write_crash(path, message.error, self.clock.now())
         self.say(Cell(f"✗ unexpected {type(message.error).__name__}; details in {path.name}", "bad"))
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        super()._display(screen, only_spans(renderable))
 
     def write_terminal(self, sequence: str) -> bool:
         """Write a control sequence past the widgets; says whether there is a terminal."""
