@@ -1,5 +1,6 @@
 """Approvals: asked once, decided once. The first decision wins, in the store."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -63,7 +64,8 @@ class Approvals(Repository[Approval]):
         before = await self.get(approval_id)
         if before.status is ApprovalStatus.PENDING:
             values = {"status": ApprovalStatus.CANCELLED.value, "decided_at": self.clock.now(), "decided_by": reason}
-            await self._close(before, values, f"withdrawn: {reason}")
+            with suppress(ConflictError):  # decided between the look and the write: that counts
+                await self._close(before, values, f"withdrawn: {reason}")
 
     async def _close(self, before: Approval, values: dict[str, object], outcome: str) -> None:
         c = self.table.c

@@ -82,6 +82,21 @@ async def test_asking_again_after_a_restart_neither_doubles_nor_decides(any_stor
     assert len(await any_store.approvals.list()) == 1
 
 
+async def test_a_request_withdrawn_at_the_moment_it_is_decided_stays_decided(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await store.approvals.request(Approval("apr-1", ApprovalKind.CRITICAL_MODEL, "x"))
+    look = store.approvals.get
+
+    async def decided_after_the_look(approval_id: str) -> Approval:
+        seen = await look(approval_id)
+        monkeypatch.undo()
+        await store.approvals.decide(approval_id, Decision(True, "ann", "console"))
+        return seen
+
+    monkeypatch.setattr(store.approvals, "get", decided_after_the_look)
+    await store.approvals.cancel("apr-1", "the change is over")
+    assert (await look("apr-1")).decided_by == "ann"
+
+
 async def test_silence_past_the_deadline_is_a_no(any_store: Store, clock: ManualClock) -> None:
     late = Approval("apr-1", ApprovalKind.CHANGE, "drop all", expires_at=clock.now() + timedelta(seconds=30))
     await any_store.approvals.request(late)
