@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 TICK_S = 1.0
+OUTCOMES = ("-loading", "-data", "-empty", "-failed")
 SMALLEST = (60, 20)
 
 
@@ -64,7 +65,7 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
     ]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(classes="-loading")
         self.view: V | None = None
         self._loading = self._again = False
         self._due: Timer | None = None
@@ -244,8 +245,7 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
     def _outcome(self, outcome: str, lines: Sequence[Cell] = ()) -> None:
         if not self.has_class(outcome):
             had_focus = self.focused is not None
-            self.set_class(False, "-loading", "-data", "-empty", "-failed")
-            self.add_class(outcome)
+            self.update_classes({name: name == outcome for name in OUTCOMES})
             if outcome == "-data" or not had_focus:
                 self.call_after_refresh(self.focus_body)
         self.query_one("#notice", Notice).show(lines)
