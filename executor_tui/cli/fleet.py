@@ -45,13 +45,16 @@ def fleet_table(agents: tuple[Agent, ...]) -> str:
 @common
 def ping(cli: Cli, agent_id: str | None) -> None:
     """Ask agents whether they answer, now. Exit code 1 when one is offline."""
-    from executor_tui.core.fleet import ping_agents
+    from executor_tui.agents.links import drop_links
+    from executor_tui.core.fleet import ping_agents, sync_registry
 
     config = cli.config()
 
     async def work(store: "Store") -> tuple[Agent, ...]:
+        await sync_registry(store, config)
         agents = await store.agents.list() if agent_id is None else (await store.agents.get(agent_id),)
         await ping_agents(store, agents, config, cli.places, deadline_s=config.executor.node.ping_deadline_s)
+        drop_links()
         return tuple([await store.agents.get(a.id) for a in agents])
 
     found = cli.run(work)

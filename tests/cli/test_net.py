@@ -146,3 +146,10 @@ def test_without_a_router_the_message_says_what_to_write(operator: Operator) -> 
     (operator.places.config_dir / "fleet_registry.json").write_text('{"agents": []}')
     done = operator.run("net", "status")
     assert done.code == 2 and "no agent with a routeros device" in done.err
+
+
+def test_the_fleet_can_be_pinged_before_a_node_ever_ran(operator: Operator, router: RouterOsSimulator) -> None:
+    answer = operator.json("fleet", "ping", "network-001")["agents"][0]
+    assert (answer["state"], answer["reason"]) == ("online", "") and answer["latency_ms"] > 0
+    router.health.free_hdd_bytes = 1_000_000
+    assert "its disk is 99% full" in operator.run("fleet", "ping").out
