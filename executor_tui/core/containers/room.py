@@ -18,7 +18,7 @@ from executor_tui.agents.proxmox import ProxmoxDevice
 from executor_tui.config.general import ContainerSettings
 from executor_tui.config.load import Config
 from executor_tui.config.places import Places
-from executor_tui.core.containers.asking import ChangeFailedError, ask, carried_out
+from executor_tui.core.containers.asking import ChangeFailedError, ask, carried_out, change_id
 from executor_tui.core.containers.record import Record, read_record, write_record
 from executor_tui.core.pipeline.parts import ProjectFailedError, WaitError
 from executor_tui.domain.change import Change, ChangeStatus
@@ -80,10 +80,14 @@ class Room:
 
     async def _later(self, exc: ExecutorError) -> WaitError:
         """Put the project aside for a while, longer the more changes of its own have failed: each of those is an alert."""
-        changes = await self._store.changes.list()
-        failed = sum(c.project_id == self.project.id and c.status in _FAILED for c in changes)
+        failed = await self._failed("")
         wait_s = min(RETRY_S * 2.0 ** max(0, failed - 1), LONGEST_S)
         return WaitError("machine", exc.message, wake_at=self._store.clock.now() + timedelta(seconds=wait_s))
+
+    async def _failed(self, called: str) -> int:
+        """How many changes of this project, called like this, have failed."""
+        begins = change_id(self.project, called)
+        return sum(c.id.startswith(begins) and c.status in _FAILED for c in await self._store.changes.list())
 
     async def _quorate(self, device: ProxmoxDevice) -> None:
         if not (await device.driver.status()).quorate:
@@ -184,7 +188,13 @@ class Room:
         except WorkspaceError as exc:
             raise ProjectFailedError(exc.message, hint=exc.hint) from exc
         about = "the state its test runs start from"
-        await self._do(device, record, f"base-{record.attempt}", "lxc.snapshot", about, container=container.vmid, name=BASE)
+        try:
+            await self._do(device, record, f"base-{_tail()}", "lxc.snapshot", about, container=container.vmid, name=BASE)
+        except ChangeFailedError as exc:
+            if await self._failed("base-") < ATTEMPTS:
+                raise
+            hint = "choose a storage that takes snapshots (containers.storage): LVM-thin, ZFS, Ceph or Btrfs"
+            raise ProjectFailedError(f"its test runs need a snapshot, and none can be taken: {exc.message}", hint=hint) from exc
         await self._keep(replace(await read_record(self._store, self.project.id), ready=True))
 
     # -- copies for test runs --------------------------------------------------------------------------------------------------------

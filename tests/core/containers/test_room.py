@@ -11,7 +11,8 @@ from executor_tui.core.changes.mandate import UNDER
 from executor_tui.core.changes.requests import submit, wait_for
 from executor_tui.core.containers.keeper import ending
 from executor_tui.core.containers.record import read_record
-from executor_tui.core.pipeline.parts import WaitError
+from executor_tui.core.containers.room import ATTEMPTS
+from executor_tui.core.pipeline.parts import ProjectFailedError, WaitError
 from executor_tui.domain.change import Change, ChangeStatus
 from executor_tui.domain.project import Project, ProjectStatus, Where
 from executor_tui.workspaces.errors import UnreachableError
@@ -62,6 +63,16 @@ async def test_without_quorum_the_project_waits_and_nothing_is_asked_for(box: Bo
     with pytest.raises(WaitError, match="no quorum"):
         await box.room(project).ready()
     assert await box.store.changes.list() == ()
+
+
+async def test_a_storage_without_snapshots_ends_the_project_with_what_to_choose_instead(box: Boxed, project: Project, pve: Any) -> None:
+    for attempt in range(ATTEMPTS):
+        pve.fail("POST", "/nodes/pve1/lxc/100/snapshot", 500, "snapshot feature is not available")
+        last = attempt == ATTEMPTS - 1
+        with pytest.raises(ProjectFailedError if last else WaitError, match="snapshot feature is not available") as caught:
+            await box.room(project).ready()
+    assert "containers.storage" in str(getattr(caught.value, "hint", ""))
+    assert [task["type"] for task in pve.tasklog].count("vzcreate") == 1
 
 
 async def ask(box: Boxed, under: str, *operations: dict[str, object], project: str = PROJECT) -> Change:
