@@ -83,6 +83,35 @@ def handler(door: Door, wire: Wire) -> Callable[[web.Request], Awaitable[web.Str
     return handle
 
 
+class KeepAlive:
+    """Lets the client of a stream hear something from time to time. Costs one timer for a request that is answered before that."""
+
+    def __init__(self, exchange: "Exchange", every_s: float) -> None:
+        self._exchange, self._every_s = exchange, every_s
+        self._over = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(every_s, self._start)
+
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="keep-alive")
+
+    async def _run(self) -> None:
+        while not self._over.is_set():
+            await self._exchange.keep_alive()
+            try:
+                async with asyncio.timeout(self._every_s):
+                    await self._over.wait()
+            except TimeoutError:
+                continue
+
+    async def stop(self) -> None:
+        """Nothing more is said once this returns. A client that is gone was noticed where the answer is waited for."""
+        self._timer.cancel()
+        self._over.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
 class Exchange:
     """One request being served."""
 
@@ -126,17 +155,16 @@ class Exchange:
         router = self._door.router
         if not asked.is_stream:
             return await router.select_with_fallback(wanted, sender)
-        task: asyncio.Task[Served[Answer]] = asyncio.create_task(router.select_with_fallback(wanted, sender), name="route")
+        keeper = KeepAlive(self, self._door.keep_alive_s)
         try:
-            while not (await asyncio.wait({task}, timeout=self._door.keep_alive_s))[0]:
-                await self._begin({})
-                assert self._response is not None
-                await self._response.write(_KEEP_ALIVE)
-            return task.result()
+            return await router.select_with_fallback(wanted, sender)
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+            await keeper.stop()
+
+    async def keep_alive(self) -> None:
+        """Say that the request is still being worked on."""
+        response = await self._begin({})
+        await response.write(_KEEP_ALIVE)
 
     async def _whole(self, served: Served[Answer], answer: Whole) -> web.StreamResponse:
         cost_usd = await served.settle(answer.usage)
