@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from executor_tui.agents.device import Call, Hands, RollbackError, vault_ref
 from executor_tui.agents.routers import draft as do
 from executor_tui.infra.routeros.compare import Value
-from executor_tui.infra.routeros.errors import RouterOsConnectionLostError
+from executor_tui.infra.routeros.errors import GuardEndedError, RouterOsConnectionLostError
 from executor_tui.infra.routeros.guards import LEFT_TO_ROUTER, Guard
 from executor_tui.infra.routeros.router import RouterOs
 
@@ -44,9 +44,14 @@ class Maker:
         await self._guard.commit()
 
     async def roll_back(self, done: Sequence[Call]) -> None:
-        """Have the router take it back; cut off, it does so by itself. What it did is read afterwards."""
+        """Have the router take it back; cut off, it does so by itself. What it did is read afterwards.
+
+        Raises RollbackError when the guard was gone before: nothing takes back what was called until then.
+        """
         try:
             await self._guard.roll_back()
+        except GuardEndedError as exc:
+            raise RollbackError(exc.message, hint=exc.hint) from exc
         except RouterOsConnectionLostError:
             self._guard.outcome = LEFT_TO_ROUTER
             self._hands.say("the connection is gone, so the router takes it back by itself")

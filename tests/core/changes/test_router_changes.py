@@ -75,6 +75,21 @@ async def test_a_router_that_nods_and_does_nothing_is_found_out_by_reading_back(
     assert change.status is ChangeStatus.ROLLED_BACK and "read back, it is not as wanted" in change.detail
 
 
+async def test_safe_mode_that_somebody_ends_in_the_middle_is_told_and_nothing_is_claimed(office: Office) -> None:  # noqa: F811
+    router = office.router
+
+    def meddle(path: str, row: object, gone: bool) -> None:
+        if path == FILTER:
+            router.safe_mode.release(session=999_999)
+
+    router.state.listeners.append(meddle)
+    router.faults.refuse["/queue/simple/add"] = "failure: no more queues"
+    change = await office.ended(await office.ask(BLOCK, {"op": "net.limit", "target": "192.168.88.23", "down": "20M"}))
+    assert change.status is ChangeStatus.FAILED and len(office.ours()) == 1
+    assert "what was changed is in force and will not be undone" in change.detail
+    assert "it stands half-way, still missing: + limit 192.168.88.23/32" in change.detail
+
+
 @pytest.mark.parametrize("office", OLD, indirect=True)
 async def test_before_safe_mode_a_backup_stands_guard_and_is_cleared_away(office: Office) -> None:  # noqa: F811
     change = await office.done(BLOCK)
