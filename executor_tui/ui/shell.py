@@ -299,7 +299,10 @@ class Shell(App[int], inherit_bindings=False):
         start(self, lambda: self.link.work(partial(self._keep, screen)), "keep", exclusive=True)
 
     def part(self) -> None:
-        """The end, whichever way it came: nobody is left standing as attached."""
+        """The end, whichever way it came: nobody is left standing as attached, and what was looked at is remembered."""
+        if self.live and not self.leaving:
+            self.memory.looked[self.current_mode] = self.clock.now()
+            self.memory.save()
         self.attendance.part()
         self.link.stop()
 
