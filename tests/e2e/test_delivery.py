@@ -49,6 +49,9 @@ async def test_every_goal_of_the_lab_becomes_a_repository_with_its_evidence(shar
     approvals = await shared.approvals.list()
     assert [a.status for a in approvals] == [ApprovalStatus.APPROVED] * len(approvals)
     assert approvals, "no goal asked for a critical model"
+    found = await shared.events.tail(50, kinds=("search.",))
+    assert [(e.project_id, e.data["sources"]) for e in found] == [("prj-0", 2)], "the PM of one goal asks the web first, once"
+    assert "## Sources" in Path(str(found[0].data["report"])).read_text()
 
 
 async def test_a_goal_the_script_does_not_know_is_said_plainly_and_nothing_is_delivered(
