@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from executor_tui.config.files import NotificationSettings
 from executor_tui.config.places import Places
@@ -77,6 +77,7 @@ class PowerRecovery:
         self._before = Before()
         self._work: tuple[PingAll, ResumeWork] | None = None
         self._fleet = (-1, float("-inf"))
+        self._going_on: set[asyncio.Future[Any]] = set()
         self.trouble = ""
         """Why the last heartbeat could not be written; empty while all is well."""
 
@@ -161,6 +162,8 @@ class PowerRecovery:
 
     async def clean_stop(self) -> None:
         """Say that this run ended in good order. Call it last. Raises StoreError."""
+        for task in tuple(self._going_on):
+            task.cancel()
         if self._state is not None:
             now, monotonic_s = self._clock.now(), self._clock.monotonic_s()
             self._state = replace(self._state, clean=True, suspects=(), heartbeat_at=now, monotonic_s=monotonic_s)
@@ -231,12 +234,13 @@ class PowerRecovery:
 
     async def _resume(self, resume_work: ResumeWork, moments: list[Moment], told: list[WorkThen]) -> None:
         try:
-            answer = await self._within(self._limits.resume_deadline_s, resume_work())
+            answer = await self._within(self._limits.resume_deadline_s, resume_work(), go_on=True)
         except ExecutorError as exc:
             told.append(WorkThen(self._node_id, "node", reports.NEEDS_YOU, f"resuming work failed: {exc.message}"))
             return
         told += [_told(item) for item in answer if isinstance(item, Mapping)] if isinstance(answer, Iterable) else []
-        moments.append(Moment(self._clock.now(), "work resumed"))
+        late = f"work still being resumed after {self._limits.resume_deadline_s:g} s; it goes on"
+        moments.append(Moment(self._clock.now(), late if self._going_on else "work resumed"))
 
     async def _collect(self, moments: list[Moment], told: list[WorkThen]) -> None:
         if self._orphans is None:
@@ -317,17 +321,27 @@ class PowerRecovery:
             await self._store.notes.delete(SCAN_REQUEST)
             await self.scan(str(asked.get("report_id", "")))
 
-    async def _within(self, seconds: float, work: Awaitable[T]) -> T | None:
-        """The result, or None when the time is over: by our clock, so that a test need not wait."""
+    async def _within(self, seconds: float, work: Awaitable[T], *, go_on: bool = False) -> T | None:
+        """The result, or None when the time is over: by our clock, so that a test need not wait. Late work ends, or goes on by itself."""
         task = asyncio.ensure_future(work)
         timer = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
             await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
-            for pending in (task, timer):
-                pending.cancel()
-            await asyncio.gather(task, timer, return_exceptions=True)
+            if go_on and not task.done() and timer.done():
+                self._going_on.add(task)
+                task.add_done_callback(self._gone_on)
+            else:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            timer.cancel()
+            await asyncio.gather(timer, return_exceptions=True)
+
+    def _gone_on(self, task: "asyncio.Future[Any]") -> None:
+        self._going_on.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("resuming work failed after its time: %s", error)
 
     async def _tell(self, outage: Outage, notes: Sequence[str]) -> None:
         if outage.kind is OutageKind.FIRST_START:

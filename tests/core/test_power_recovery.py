@@ -299,6 +299,28 @@ async def test_pings_that_never_answer_do_not_hold_up_the_report(machine: Machin
     assert "1 of 1 agents not heard of yet" in report.summary and "executor fleet ping" in report.todo[-1]
 
 
+async def test_work_that_takes_longer_to_resume_than_the_report_waits_goes_on(machine: Machine, clock: ManualClock) -> None:
+    await machine.start()
+    asleep, enough, resumed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> object:
+        asleep.set()
+        await enough.wait()
+        resumed.set()
+        return []
+
+    node = machine.node(resume_deadline_s=7)
+    await node.begin()
+    recovering = asyncio.create_task(node.recover(machine.ping_all, slow))
+    await asleep.wait()
+    while not recovering.done():
+        await clock.advance(7)
+    report = recovering.result()
+    assert report is not None and any("still being resumed after 7 s" in str(m["what"]) for m in report.timeline)
+    enough.set()
+    await asyncio.wait_for(resumed.wait(), 20)
+
+
 async def test_work_that_cannot_be_resumed_is_said_and_the_report_goes_out(machine: Machine) -> None:
     await machine.start()
 
