@@ -37,7 +37,7 @@ def test_what_it_does_not_find_it_does_not_propose() -> None:
 
 def test_what_it_does_not_know_it_says_and_proposes_nothing() -> None:
     (call,) = talk("make me a sandwich").tool_calls
-    assert call.name == "finish" and "I am the lab's scripted model" in str(call.arguments) and KNOWN[1] in str(call.arguments)
+    assert call.name == "finish" and "scripted model and no language model" in str(call.arguments) and KNOWN[1] in str(call.arguments)
 
 
 def test_a_project_is_none_of_its_business_here() -> None:
