@@ -13,6 +13,7 @@ from executor_tui.hydra.providers.sse import EventTooLargeError, SseEvent, SsePa
 
 MAX_HELD_EVENTS = 256
 DONE = b"[DONE]"
+_decode = json.JSONDecoder().decode
 _TRANSPORT = (aiohttp.ClientError, OSError, ValueError)
 
 Auth = Callable[[str, Mapping[str, str]], dict[str, str]]
@@ -234,7 +235,7 @@ class HttpStream:
             self._ended = self._over = True
             return Chunk({}, raw=event.raw, last=True), Seen(content=True, end=True, last=True)
         try:
-            data: Body = json.loads(event.data.decode())
+            data: Body = _decode(event.data.decode())
             seen = self._reader.look(event.name, data)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             if self._ended:

@@ -4,9 +4,11 @@ Legal and seen in the wild: events split over reads, CR, LF or CRLF, comments, `
 last event without its blank line.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+SMALL_BYTES = 64 * 1024
 
 
 class EventTooLargeError(Exception):
@@ -36,11 +38,7 @@ class SseParser:
             self._started = True
             data = data.removeprefix(b"\xef\xbb\xbf")
         self._buffer += data
-        events: list[SseEvent] = []
-        while (block := self._take_block()) is not None:
-            event = _parse(block)
-            if event is not None:
-                events.append(event)
+        events = [event for block in self._take_blocks() if (event := _parse(block)) is not None]
         if len(self._buffer) > self._max:
             raise EventTooLargeError(f"an event larger than {self._max} bytes")
         return events
@@ -50,6 +48,16 @@ class SseParser:
         block, self._buffer = self._buffer, b""
         event = _parse(block.rstrip(b"\r\n")) if block else None
         return [event] if event is not None else []
+
+    def _take_blocks(self) -> Iterator[bytes]:
+        """Every whole block there is. The usual case, small and with plain newlines, is one split."""
+        if len(self._buffer) <= SMALL_BYTES and b"\r" not in self._buffer:
+            *blocks, self._buffer = self._buffer.split(b"\n\n")
+            self._scanned = 0
+            yield from blocks
+            return
+        while (block := self._take_block()) is not None:
+            yield block
 
     def _take_block(self) -> bytes | None:
         """Bytes up to the next blank line. What was searched before is not searched again, so a long event costs linear time."""
