@@ -31,6 +31,8 @@ class Keeper:
 
     def __init__(self, store: Store, places: Places, config: Callable[[], Config], leads: Callable[[], bool]) -> None:
         self._store, self._places, self._config, self._leads = store, places, config, leads
+        self._over_ids: set[str] = set()
+        """Projects that need no look any more."""
 
     async def run(self) -> None:
         """Look after each change of the store, and now and then without one, until cancelled."""
@@ -65,10 +67,11 @@ class Keeper:
     async def look(self) -> None:
         """One round. A cluster that does not answer is asked again at the next one."""
         for project in await self._store.projects.list():
-            if project.where is not Where.LXC or not project.status.final:
+            if project.where is not Where.LXC or not project.status.final or project.id in self._over_ids:
                 continue
             record = await read_record(self._store, project.id)
             if record.over:
+                self._over_ids.add(project.id)
                 continue
             try:
                 if record.made_by:
