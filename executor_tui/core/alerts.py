@@ -26,13 +26,15 @@ def approval_alert(approval: Approval) -> Alert:
         facts.append(f"until {approval.expires_at:%Y-%m-%d %H:%M:%S} UTC; silence means no")
     if approval.if_denied:
         facts.append(f"on no: {approval.if_denied}")
-    diff = approval.details.get("diff")
-    data: dict[str, object] = {
-        "approval": approval.id, "word": approval.word,
-        "diff": [str(line) for line in diff] if isinstance(diff, list | tuple) else [],
-    }  # fmt: skip
+    diff = _lines(approval.details.get("diff"))
+    diff += [f"warning: {line}" for line in _lines(approval.details.get("warnings")) if f"! {line}" not in diff]
+    data: dict[str, object] = {"approval": approval.id, "word": approval.word, "diff": diff}
     title = f"Approval needed: {approval.subject}"
     return Alert(new_id("alr"), f"approval:{approval.id}", Severity.WARNING, title, "\n".join(facts), "", approval.id, data)
+
+
+def _lines(value: object) -> list[str]:
+    return [str(line) for line in value] if isinstance(value, list | tuple) else []
 
 
 def question_alert(question: Question) -> Alert:

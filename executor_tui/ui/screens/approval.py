@@ -48,5 +48,7 @@ class ApprovalScreen(TextScreen[ApprovalView]):
         ]  # fmt: skip
         diff = a.details.get("diff")
         if isinstance(diff, list | tuple) and diff:
-            rows += [line(""), heading("Change"), *(line(f"  {row}") for row in diff)]
+            warnings = a.details.get("warnings")
+            told = [f"▲ {w}" for w in warnings if f"! {w}" not in diff] if isinstance(warnings, list | tuple) else []
+            rows += [line(""), heading("Change"), *(line(f"  {row}") for row in diff), *(line(f"  {row}", "warn") for row in told)]
         self.text.set_lines(rows)

@@ -9,6 +9,7 @@ import pytest
 
 from executor_tui.agents import network
 from executor_tui.config.general import ApprovalPolicy
+from executor_tui.core.alerts import approval_alert
 from executor_tui.core.changes.receipts import check_store
 from executor_tui.core.changes.requests import undo_of, wait_for
 from executor_tui.core.fleet import ping_agents, sync_registry
@@ -221,3 +222,11 @@ async def agent_is(office: Office, state: AgentState, task: str) -> None:  # noq
             agent = await office.store.agents.get(ROUTER)
             if agent.state is state and agent.task.startswith(task) and bool(agent.task) == bool(task):
                 return
+
+
+async def test_who_is_asked_elsewhere_sees_the_plan_and_its_warnings_too(office: Office) -> None:  # noqa: F811
+    office.policy = ApprovalPolicy(auto_approve=("read",))
+    approval = await office.approval(await office.ask({"op": "net.limit", "target": "192.168.88.23", "down": "20M"}))
+    shown = approval_alert(approval).data["diff"]
+    assert isinstance(shown, list) and shown[0] == "+ limit 192.168.88.23/32: down 20M, up unlimited"
+    assert shown[1].startswith("warning: connections that rule *6 fasttracks pass every queue by")
