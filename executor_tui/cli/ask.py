@@ -110,8 +110,8 @@ def _read_whole(response: "httpx.Response", answer: dict[str, Any], reply: Reply
 async def _read_stream(cli: Cli, response: "httpx.Response", reply: Reply) -> None:
     """Print pieces as they come. Raises ExecutorError when the stream breaks; what came is printed by then."""
     async for line in response.aiter_lines():
-        if line.startswith(": x-executor-cost-usd "):
-            reply.cost_usd = float(line.rsplit(" ", 1)[1])
+        if line.startswith(": x-executor-"):
+            _note(reply, *line.removeprefix(": x-executor-").split(" ", 1))
         if not line.startswith("data: ") or line == "data: [DONE]":
             continue
         chunk = json.loads(line[6:])
@@ -122,6 +122,14 @@ async def _read_stream(cli: Cli, response: "httpx.Response", reply: Reply) -> No
             reply.text += piece
             if piece:
                 _print_piece(cli, piece)
+
+
+def _note(reply: Reply, name: str, value: str = "") -> None:
+    """What the gateway says of its answer in comments: the cost at the end, the rest where headers were out before it was known."""
+    if name == "cost-usd":
+        reply.cost_usd = float(value)
+    elif name in ("model", "trail", "call-id"):
+        setattr(reply, name.replace("-", "_"), value)
 
 
 def _print_piece(cli: Cli, piece: str) -> None:

@@ -178,7 +178,7 @@ class Exchange:
     async def _relay(self, served: Served[Answer], relay: Relay) -> web.StreamResponse:
         """Pass a stream on. Whatever ends it, the call is settled exactly once."""
         try:
-            response = await self._begin(self._headers(served))
+            response = await self._begin_answer(self._headers(served))
             async with asyncio.timeout(served.grant.total_s):
                 async for piece in relay.pieces():
                     await response.write(piece)
@@ -233,6 +233,13 @@ class Exchange:
             self._response = web.StreamResponse(headers={**_SSE, **headers})
             await self._response.prepare(self._request)
         return self._response
+
+    async def _begin_answer(self, headers: dict[str, str]) -> web.StreamResponse:
+        """Start the stream with these headers; where it began while the client was kept waiting, they follow as comments."""
+        if (response := self._response) is None:
+            return await self._begin(headers)
+        await response.write("".join(f": {name} {value}\n" for name, value in headers.items()).encode() + b"\n")
+        return response
 
     async def _refuse(self, problem: Problem) -> web.StreamResponse:
         """An error: as a reply of its own while nothing is out, as an event afterwards."""

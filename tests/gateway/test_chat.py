@@ -137,6 +137,7 @@ async def test_a_stream_that_waits_for_consent_is_kept_alive_and_then_answered(b
         await world.store.approvals.decide(asked.id, Decision(True, "me", "test"))
         rest = await response.text()
     assert "[DONE]" in rest and SAID[:12] in rest
+    assert "\n: x-executor-model claude-opus\n" in rest and ": x-executor-trail claude-opus@anthropic/" in rest, "headers were out before"
 
 
 @pytest.mark.parametrize(
