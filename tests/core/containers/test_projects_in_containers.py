@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from executor_tui.config.places import Places
 from executor_tui.core.changes.receipts import check_store
 from executor_tui.domain.approval import Decision
 from executor_tui.domain.change import ChangeStatus
 from executor_tui.domain.project import ProjectStatus
 from executor_tui.lab.script.model import GOALS
-from tests.core.containers.conftest import PROJECT, Boxed
+from tests.core.changes.conftest import write_registry
+from tests.core.containers.conftest import PROJECT, Boxed, Machines, boxed
 
 TEMPERATURE = GOALS[1]
 
@@ -24,11 +26,25 @@ async def consent(box: Boxed, approved: bool = True) -> Any:
     return approval
 
 
-async def test_a_project_is_delivered_from_its_container_with_one_consent_and_nothing_is_left(box: Boxed, pve: Any) -> None:
-    proof = await box.prepare_secrets()
-    await box.begin(TEMPERATURE)
-    approval = await consent(box)
-    assert approval.project_id == PROJECT and "while project prj-box is at work: copies of it" in " ".join(approval.details["diff"])
+async def test_a_project_is_delivered_from_its_container_with_one_consent_over_a_restart_and_nothing_is_left(
+    places: Places, machines: Machines, pve: Any, fakepve_cafile: str, tmp_path: Path
+) -> None:  # fmt: skip
+    write_registry(places, pve.host, pve.port, fakepve_cafile)
+    async with boxed(places, machines, tmp_path / "srv" / "project") as box:
+        proof = await box.prepare_secrets()
+        await box.begin(TEMPERATURE)
+        approval = await consent(box)
+        assert approval.project_id == PROJECT and "while project prj-box is at work: copies of it" in " ".join(approval.details["diff"])
+
+        async def coding() -> bool:
+            return any(step.stage == "coder" and step.commit for step in await box.store.steps.of(PROJECT))
+
+        await box.until(coding)
+    async with boxed(places, machines, tmp_path / "srv" / "project") as box:
+        await delivered(box, pve, proof)
+
+
+async def delivered(box: Boxed, pve: Any, proof: str) -> None:
     done = await box.final()
     assert done.status == "delivered", done.detail
     evidence = json.loads((Path(done.repo_path) / "docs/qa/round-1.json").read_text())
