@@ -144,6 +144,7 @@ async def _somebody_working(cli: Cli, store: "Store", config: "Config") -> Async
     if await led(store):
         yield
         return
+    from executor_tui.agents.links import drop_links
     from executor_tui.core.changes.host import ChangeHost
     from executor_tui.core.identity import node_id
 
@@ -159,6 +160,7 @@ async def _somebody_working(cli: Cli, store: "Store", config: "Config") -> Async
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(running, return_exceptions=True)
+            drop_links()
 
 
 @asynccontextmanager

@@ -185,16 +185,30 @@ async def test_more_calls_than_safe_mode_can_take_back_are_refused(office: Offic
 async def test_another_clients_view_of_what_we_made(open_office: Open) -> None:
     """`routeros-api`, written by others, is asked what the router holds."""
     office = await open_office()
-    await office.do(ALLOW_SSH, {"op": "net.limit", "target": "192.168.88.23", "down": "20M", "up": "5M"})
+    await office.do(
+        ALLOW_SSH, {"op": "net.limit", "target": "192.168.88.23", "down": "20M", "up": "5M"}, {"op": "net.peer", "name": "phone"},
+        {"op": "net.forward", "port": "8443", "to_address": "192.168.88.10", "to_port": 443},
+        {"op": "net.address", "list": "blocked", "address": "198.51.100.9"},
+    )  # fmt: skip
+    menus = (FILTER, "/queue/simple", "/interface/wireguard/peers", NAT, "/ip/firewall/address-list")
 
-    def read() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    def read() -> list[dict[str, str]]:
         pool = routeros_api.RouterOsApiPool("127.0.0.1", "admin", "admin", port=office.router.port, plaintext_login=True)
         try:
             api = pool.get_api()
-            return api.get_resource(FILTER).get(comment="executor chg-1.1"), api.get_resource("/queue/simple").get()
+            found = [api.get_resource(menu).get(comment=f"executor chg-1.{number}") for number, menu in enumerate(menus, 1)]
+            assert [len(rows) for rows in found] == [1] * 5
+            return [rows[0] for rows in found]
         finally:
             pool.disconnect()
 
-    (rule,), (queue,) = await asyncio.to_thread(read)
+    rule, queue, peer, nat, listed = await asyncio.to_thread(read)
     assert (rule["chain"], rule["action"], rule["dst-port"], rule["src-address"]) == ("input", "accept", "22", "10.7.0.0/24")
     assert (queue["target"], queue["max-limit"], queue["comment"]) == ("192.168.88.23/32", "5000000/20000000", "executor chg-1.2")
+    assert (peer["name"], peer["allowed-address"], nat["to-addresses"], nat["to-ports"]) == (
+        "phone",
+        "10.99.0.3/32",
+        "192.168.88.10",
+        "443",
+    )
+    assert (listed["list"], listed["address"]) == ("blocked", "198.51.100.9")
