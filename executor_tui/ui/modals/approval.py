@@ -139,7 +139,7 @@ class ApprovalModal(Modal[None]):
     def _prepare(self, approval: Approval) -> None:
         if approval.kind is ApprovalKind.CRITICAL_MODEL:
             scope = self.query_one("#scope", Choice)
-            scope.options = ["once", *(["this project, up to $"] if approval.project_id else []), "every call, for minutes"]
+            scope.options = ["once", *(["project, up to $"] if approval.project_id else []), "all, minutes"]
             scope.refresh()
             self.query_one("#scope-row").display = True
             self.query_one("#amount").display = False
@@ -214,7 +214,7 @@ class ApprovalModal(Modal[None]):
     def _scope_changed(self) -> None:
         amount, scope = self.query_one("#amount", Input), self.query_one("#scope", Choice)
         amount.display = scope.value != "once"
-        if scope.value.startswith("this project") and self.view is not None:
+        if scope.value.startswith("project") and self.view is not None:
             held = self._left_usd(self.view)
             wanted = max(1.0, 10 * self.view.approval.estimate_usd)
             amount.value = f"{min(wanted, held) if held is not None and held > 0 else wanted:.2f}"
@@ -234,7 +234,7 @@ class ApprovalModal(Modal[None]):
         if amount <= 0:
             self._complain("the amount must be above zero")
             return None
-        if scope.startswith("this project"):
+        if scope.startswith("project"):
             return Decision(True, who, via, ApprovalScope.PROJECT, limit_usd=amount)
         return Decision(True, who, via, ApprovalScope.MINUTES, minutes=amount)
 

@@ -70,11 +70,15 @@ class AgentScreen(TextScreen[AgentView]):
             return []
         rows = [
             (Cell(clock(c.started_at, self.console.zone), "dim"), look(c.status).cell, Cell(c.model_id or c.requested_model),
-             Cell(count(c.input_tokens), "dim"), Cell(count(c.output_tokens), "dim"), Cell(duration_ms(c.duration_ms), "dim"),
-             Cell(money(c.cost_usd or c.estimate_usd)))
+             Cell(money(c.cost_usd or c.estimate_usd)), Cell(duration_ms(c.duration_ms), "dim"), Cell(count(c.input_tokens), "dim"),
+             Cell(count(c.output_tokens), "dim"))
             for c in view.calls[:8]
         ]  # fmt: skip
-        return [line(""), heading("Calls"), *table(("At", "", "Model", "In", "Out", "Took", "Cost"), rows, (8, 11, 18, -6, -6, -7, -9))]
+        return [
+            line(""),
+            heading("Calls"),
+            *table(("At", "", "Model", "Cost", "Took", "In", "Out"), rows, (8, 11, 18, -9, -7, -6, -6), self.room),
+        ]
 
     def _said(self, view: AgentView) -> list[Line]:
         rows = [

@@ -75,7 +75,7 @@ class PoolScreen(TextScreen[PoolView]):
             for name, s in sorted(view.by_model.items(), key=lambda item: -item[1].cost_usd)
         ]  # fmt: skip
         head = ("Model", "Calls", "Fail", "In", "Out", "Spent")
-        return [heading("Spend", "last 24 hours"), *table(head, rows, (22, -6, -5, -7, -7, -9))] if rows else []
+        return [heading("Spend", "last 24 hours"), *table(head, rows, (22, -6, -5, -7, -7, -9), self.room)] if rows else []
 
     def _calls(self, view: PoolView) -> list[Line]:
         rows = [

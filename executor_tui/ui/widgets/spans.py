@@ -83,10 +83,12 @@ NARROWEST = 8
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Cell]], widths: Sequence[int], total: int = 0) -> list[Line]:
-    """A small fixed table inside a text; a width below zero aligns right. A last width of 0 takes what is left of `total` cells, and its
-    column goes when that is next to nothing."""
+    """A small fixed table inside a text; a width below zero aligns right. With a `total`, columns that do not fit into it go, the last
+    first; a last width of 0 takes what is left of it, and its column goes when that is next to nothing."""
     from executor_tui.ui.text import fit
 
+    while total and len(widths) > 1 and sum(abs(w) + 2 for w in widths) - 2 > total:
+        widths = widths[:-1]
     if widths[-1] == 0:
         rest = total - sum(abs(w) + 2 for w in widths[:-1])
         widths = (*widths[:-1], rest) if rest >= NARROWEST else widths[:-1]
