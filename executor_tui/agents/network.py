@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from executor_tui.agents.device import Call, Guarded, Hands, Json, Plan, PlanRefusedError
 from executor_tui.agents.links import Link, router_link
@@ -35,6 +36,7 @@ GUARD_S = 300
 """How long a router before 7.18 waits for the word that all is well before it goes back by itself."""
 BUSY_TRIES = 30
 """How often, a second apart, safe mode is asked for while somebody else is in it."""
+T = TypeVar("T")
 FindContainer = Callable[[int | str], Awaitable[str]]
 """The address of a container by id or name. Raises an ExecutorError when there is none."""
 
@@ -178,10 +180,19 @@ async def ping_device(agent: Agent, entry: AgentEntry, store: Store, config: Con
 
 async def _ping(agent_id: str, router: RouterOs, now: datetime) -> Ping:
     latency_ms = (await router.ping()).latency_s * 1000
-    resource = await router.resource()
     reasons = [f"slow: {latency_ms:.0f} ms"] if latency_ms > SLOW_MS else []
-    reasons += reasons_of(resource, await router.certificates(), await router.update_status(), now)
+    resource = await _allowed(router.resource(), Resource())
+    certificates, update = await _allowed(router.certificates(), ()), await _allowed(router.update_status(), Update())
+    reasons += reasons_of(resource, certificates, update, now)
     return Ping(agent_id, AgentState.DEGRADED if reasons else AgentState.ONLINE, "; ".join(reasons), latency_ms)
+
+
+async def _allowed(read: Awaitable[T], otherwise: T) -> T:
+    """What is read; where the account may not, or the router has no such thing, what stands for not knowing."""
+    try:
+        return await read
+    except RouterOsTrapError:
+        return otherwise
 
 
 def reasons_of(resource: Resource, certificates: Sequence[Certificate], update: Update, now: datetime) -> list[str]:

@@ -111,3 +111,11 @@ async def test_the_password_is_in_the_vault_after_the_first_ping(store: Store, p
     await ping(store, places)
     assert CANARY not in (places.config_dir / "fleet_registry.json").read_text()
     assert (await ping(store, places)).state is AgentState.ONLINE
+
+
+async def test_what_the_account_may_not_read_does_not_make_the_router_unwell(
+    store: Store, places: Places, router: RouterOsSimulator
+) -> None:  # fmt: skip
+    for menu in ("/certificate", "/system/package/update", "/system/resource"):
+        router.faults.refuse[f"{menu}/print"] = "not enough permissions (9)"
+    assert (await ping(store, places)).state is AgentState.ONLINE
