@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from executor_tui.config.places import Places
 from executor_tui.domain.clock import ManualClock
@@ -19,6 +20,10 @@ CANARY = "sk-canary-7Qv2mZx9Lr4Tn8Wp3Yb6Kc1Hd5Jf0GsA"
 """Planted wherever a secret goes in; searched for wherever it must not come out."""
 
 _numbers = itertools.count()
+
+# A busy machine is no fault of the code: how long an example takes to draw or to run is not judged.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)
