@@ -72,6 +72,7 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
         self._ticker: Timer | None = None
         self._took_s = 0.0
         self._covered = True
+        self._styled_for = ""
         # The styles in force are those of the theme in force: without this Textual parses them all again for each new screen.
         self._css_update_count = self.app._css_update_count
 
@@ -145,6 +146,13 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not (self.console.view_only and action in CHANGING)
+
+    def _on_screen_resume(self, event: events.ScreenResume) -> None:
+        # Textual, whose handler comes after this one, styles every widget of a screen anew each time it comes to the front: a third of
+        # what a switch costs. Only another theme makes that necessary.
+        theme = self.console.theme
+        event.refresh_styles = event.refresh_styles and theme != self._styled_for
+        self._styled_for = theme
 
     @on(events.ScreenResume)
     def _resumed(self) -> None:
