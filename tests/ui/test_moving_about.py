@@ -151,3 +151,15 @@ async def test_a_key_that_follows_enter_in_the_same_packet_is_not_typed_into_the
     assert desk.app.screen.query_one("Prompt").input.value == "coder"
     assert desk.app.screen.prompt_open
     assert desk.rows.current.id == "coder-002"
+
+
+async def test_a_theme_chosen_meanwhile_is_on_the_screen_one_comes_back_to(desk: Desk) -> None:
+    await desk.press("2", "1")
+    await desk.type(":theme executor-light\n")
+    await desk.until(lambda: desk.app.theme == "executor-light")
+    await desk.press("2")
+    backgrounds = {
+        s.style.bgcolor.name for strip in desk.app.screen._compositor.render_strips() for s in strip if s.style and s.style.bgcolor
+    }
+    assert "#ffffff" in backgrounds
+    assert "#121212" not in backgrounds

@@ -74,7 +74,17 @@ def typed(*first: str, text: str) -> Go:
     return go
 
 
-SECTION_VIEWS: tuple[View, ...] = tuple(View(s.name, keys(s.key)) for s in SECTIONS)
+async def settings_go(desk: Desk) -> None:
+    """The Settings screen says where each operator is: wait until it is known that this one is here."""
+    await desk.press("9")
+    if desk.app.store_problem is None:
+        await desk.until(
+            lambda: desk.app.chrome is not None and any(o.screen == "settings" for o in desk.app.chrome.operators), "attendance"
+        )
+        await desk.press("ctrl+r")
+
+
+SECTION_VIEWS: tuple[View, ...] = tuple(View(s.name, settings_go if s.name == "settings" else keys(s.key)) for s in SECTIONS)
 PAGES: tuple[View, ...] = (
     View("fleet-agent", keys("1", "@coder-001", "enter")),
     View("hydra-pool", keys("2", "@key-google-default", "enter")),
