@@ -12,9 +12,10 @@ import contextlib
 import json
 import os
 import socket
+import statistics
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ import aiohttp
 from support import executor_side, load
 from support.process import cpu_s, memory_mb, started
 
+CONNECTIONS = (1, 10, 50)
+ROUNDS = 6
 BODY = {"model": "bench", "messages": [{"role": "user", "content": "Say twenty words. " * 20}], "max_tokens": 100}
 
 
@@ -35,29 +38,48 @@ class Side:
     secret: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One row: seconds, calls a second, CPU milliseconds a call."""
+class Tally:
+    """One row: what a side took, added up over the rounds."""
 
-    p50_s: float
-    per_s: dict[int, float]
-    cpu_ms: float
+    def __init__(self) -> None:
+        self.times_s: list[float] = []
+        self.by_connections: dict[int, tuple[int, float]] = {}
+        self.cpu_s, self.asked = 0.0, 0
+
+    def add(self, connections: int, found: load.Load, cpu: float) -> None:
+        calls, whole_s = self.by_connections.get(connections, (0, 0.0))
+        self.by_connections[connections] = (calls + len(found.times_s), whole_s + found.whole_s)
+        if connections == 1:
+            self.times_s += found.times_s
+        else:
+            self.cpu_s, self.asked = self.cpu_s + cpu, self.asked + len(found.times_s)
+
+    @property
+    def p50_s(self) -> float:
+        return statistics.median(self.times_s)
+
+    @property
+    def per_s(self) -> dict[int, float]:
+        return {connections: calls / whole_s for connections, (calls, whole_s) in self.by_connections.items()}
+
+    @property
+    def cpu_ms(self) -> float:
+        return self.cpu_s / max(1, self.asked) * 1e3
 
 
-async def measure(side: Side, *, stream: bool, calls: int, connections: tuple[int, ...]) -> Measured:
-    """Warm up, then the latency at one connection and the throughput at each of `connections`."""
-    raw = load.request(side.url, json.dumps({**BODY, "stream": stream}).encode(), side.secret)
-    await load.run(side.url, raw, connections=4, calls=max(20, calls // 10))
-    one = await load.run(side.url, raw, connections=1, calls=max(20, calls // 3))
-    per_s: dict[int, float] = {1: one.per_s}
-    cpu, asked = 0.0, 0
-    for count in connections:
-        before = cpu_s(side.pid)
-        found = await load.run(side.url, raw, connections=count, calls=calls)
-        per_s[count] = found.per_s
-        if count > 1:
-            cpu, asked = cpu + cpu_s(side.pid) - before, asked + calls
-    return Measured(one.p50_s, per_s, cpu / max(1, asked) * 1e3)
+async def measure(sides: Sequence[Side], *, stream: bool, calls: int, connections: tuple[int, ...]) -> dict[str, Tally]:
+    """Every side in turn, round after round, so that whatever else the machine does meets all of them alike."""
+    tallies = {side.name: Tally() for side in sides}
+    for turn in range(ROUNDS + 1):
+        for side in sides:
+            raw = load.request(side.url, json.dumps({**BODY, "stream": stream}).encode(), side.secret)
+            share = max(20, calls // ROUNDS // (15 if side.name.startswith("litellm") else 1))
+            for count in connections:
+                before = cpu_s(side.pid)
+                found = await load.run(side.url, raw, connections=count, calls=max(10, share // 3) if count == 1 else share)
+                if turn:  # the first round warms up
+                    tallies[side.name].add(count, found, cpu_s(side.pid) - before)
+    return tallies
 
 
 @contextlib.asynccontextmanager
@@ -115,7 +137,7 @@ async def _answers(url: str, process: asyncio.subprocess.Process) -> None:
     raise RuntimeError("litellm's proxy ended before it answered")
 
 
-async def compare(calls: int, connections: tuple[int, ...]) -> None:
+async def compare(calls: int) -> None:
     """Run every side and print the tables."""
     program = os.environ.get("LITELLM_PROXY", "")
     async with contextlib.AsyncExitStack() as stack:
@@ -128,18 +150,14 @@ async def compare(calls: int, connections: tuple[int, ...]) -> None:
             print("litellm's proxy is left out: set LITELLM_PROXY to the litellm program of an environment with litellm[proxy]\n")
         at_rest = {side.name: memory_mb(side.pid)[0] for side in sides}
         for stream in (False, True):
-            direct = await measure(upstream, stream=stream, calls=calls, connections=())
-            rows = {}
-            for side in sides:
-                few = max(60, calls // 15) if side.name.startswith("litellm") else calls
-                rows[side.name] = await measure(side, stream=stream, calls=few, connections=connections)
-            _print("streaming" if stream else "plain", direct.p50_s, rows)
+            rows = await measure([upstream, *sides], stream=stream, calls=calls, connections=CONNECTIONS)
+            _print("streaming" if stream else "plain", rows.pop("upstream").p50_s, rows)
         print(f"\n{'memory, MB':<16} {'at rest':>9} {'peak':>9}")
         for side in sides:
             print(f"{side.name:<16} {at_rest[side.name]:>9.0f} {memory_mb(side.pid)[1]:>9.0f}")
 
 
-def _print(kind: str, direct_s: float, rows: dict[str, Measured]) -> None:
+def _print(kind: str, direct_s: float, rows: dict[str, Tally]) -> None:
     """Every figure against the bare pass-through's."""
     bare, ours = rows["bare aiohttp"], rows["Executor"]
     counts = tuple(ours.per_s)
@@ -158,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=1_500, help="calls per figure (a fifteenth for litellm)")
     given = parser.parse_args()
-    asyncio.run(compare(given.calls, (10, 50)))
+    asyncio.run(compare(given.calls))
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ _NO_SUCH_MODEL = (
 
 RULES: tuple[Rule, ...] = (
     # What never became an answer
-    Rule("no connection", _kind("network"), F.NETWORK, Reach.ROUTE, guess(5, 120)),
+    Rule("no connection", _kind("network"), F.NETWORK, Reach.ROUTE, guess(5, 120, after=2)),
     Rule("no connection in time", _kind("timeout", "connect"), F.TIMEOUT, Reach.ROUTE, guess(10, 300)),
     Rule("silent before the first byte", _kind("timeout", "first_token"), F.TIMEOUT, Reach.ROUTE, guess(30, 600)),
     Rule("stalled or out of time", _kind("timeout"), F.TIMEOUT),

@@ -148,6 +148,25 @@ async def test_the_network_is_tried_three_times_then_the_next_model(bench: Any, 
     assert (dear.sent(), cheap.sent()) == (3, 1)
 
 
+async def test_one_request_that_met_a_bad_moment_takes_no_route_away_from_the_others(bench: Any, clock: ManualClock) -> None:
+    dear, _ = await two_models(bench)
+    router = await bench.router()
+
+    async def ask() -> str:
+        asked = asyncio.create_task(bench.ask(router, "big"))
+        while not asked.done():
+            await clock.leap(0.2)
+            await asyncio.sleep(0.002)
+        return names(asked.result())[-1][0]
+
+    dear.script[""] = [*["drop"] * 3, bench.ok]
+    assert (await ask(), await ask()) == ("small", "big")
+    dear.script[""] = ["drop"]
+    assert (await ask(), await ask()) == ("small", "small")
+    sent = dear.sent()
+    assert await ask() == "small" and dear.sent() == sent, "two in a row: it is left alone"
+
+
 async def test_a_refused_connection_answers_from_the_next_model_within_two_seconds(bench: Any, clock: ManualClock) -> None:
     await two_models(bench)
     bench.document["providers"]["alpha"]["base_url"] = "http://127.0.0.1:9/v1"
