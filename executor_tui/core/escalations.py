@@ -41,6 +41,8 @@ class Snapshot:
     parks: Sequence[Park] = ()
     disk: Disk | None = None
     clock_jump_s: float = 0.0
+    watched_since: datetime | None = None
+    """Since when this node looks: what stood still while everything was down is not stuck."""
 
 
 def escalate(seen: Snapshot, settings: EscalationSettings) -> tuple[Alert, ...]:
@@ -58,7 +60,7 @@ def stuck(seen: Snapshot, settings: EscalationSettings) -> list[Alert]:
     found = []
     for agent in seen.agents:
         steps = seen.steps.get(agent.project_id or "", ())
-        moments = [agent.progress_at, agent.state_since, *(s.ended_at or s.started_at for s in steps)]
+        moments = [seen.watched_since, agent.progress_at, agent.state_since, *(s.ended_at or s.started_at for s in steps)]
         since = max((m for m in moments if m is not None), default=None)
         if agent.state is not AgentState.BUSY or since is None or seen.now - since < timedelta(minutes=settings.stuck_minutes):
             continue

@@ -28,6 +28,7 @@ class Lookout:
         self._store, self._clock, self._state_dir, self._config, self._leads = store, store.clock, state_dir, config, leads
         self._raised: set[str] = set()
         self._time = (self._clock.now(), self._clock.monotonic_s())
+        self._since = self._time[0]
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -89,6 +90,7 @@ class Lookout:
             parks=await store.parks.open(),
             disk=await asyncio.to_thread(_disk, self._state_dir),
             clock_jump_s=self._clock_jump_s(),
+            watched_since=self._since,
         )
 
     def _clock_jump_s(self) -> float:

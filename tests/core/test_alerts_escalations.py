@@ -61,6 +61,12 @@ def test_an_agent_that_moved_lately_or_waits_is_not_stuck(changes: dict[str, obj
     assert alerts(agents=[agent(**changes)]) == ()
 
 
+@pytest.mark.parametrize(("watched_minutes", "raised"), [(2, 0), (20, 1)])
+def test_standing_still_while_everything_was_down_is_not_being_stuck(watched_minutes: int, raised: int) -> None:
+    busy = agent(progress_at=ago(600), state_since=ago(600))
+    assert len(alerts(agents=[busy], watched_since=ago(watched_minutes))) == raised
+
+
 def test_steps_of_its_project_count_as_progress() -> None:
     quiet = agent(progress_at=ago(60), state_since=ago(60))
     assert alerts(agents=[quiet], steps={"prj-a": [step(3)]}) == ()
