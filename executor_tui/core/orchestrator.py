@@ -26,7 +26,8 @@ from executor_tui.store.store import Store
 log = logging.getLogger(__name__)
 
 KEYS_QUESTION = "keys"
-GATEWAY_START_S = 8.0
+GATEWAY_START_S = 20.0
+"""Longer than recovery waits for the pings: agents that could not be asked are not heard of yet, which is not the same as offline."""
 _ASSIGNING_TOPICS = frozenset({"project", "keys", "questions", "fleet", "config"})
 
 
