@@ -130,7 +130,7 @@ class Life:
     async def _asks_for_projects(self) -> None:
         """One at a time, every second one over the phone."""
         for number in range(self.total_projects):
-            goal = GOALS[number % len(GOALS)]
+            goal = GOALS[(number + 1) % len(GOALS)]
             if number % 2:
                 self.ledger.asked_by_phone += 1
                 await self.town.telegram.say(f"/new {goal}")
