@@ -94,8 +94,8 @@ class GatewayChild:
             self.url = str(json.loads(line)["gateway"]["url"])
         except (ValueError, KeyError, TypeError):
             return
+        await self._on_url(self.url)  # first: whoever waits for `up` looks for the address where this puts it
         self.up.set()
-        await self._on_url(self.url)
 
     async def _stop(self) -> None:
         process = self._process
