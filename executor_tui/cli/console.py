@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import termios
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -67,13 +68,22 @@ def _run(app: "ExecutorApp") -> int:
 
 
 def _told_to_end(app: "ExecutorApp", number: int) -> None:
-    if number == signal.SIGHUP:
+    if number == signal.SIGHUP and _terminal_is_gone():
         _let_go_of_the_terminal(app)
     try:
         # From the loop's own thread, but a signal does not wake a loop that waits: this does.
         asyncio.get_running_loop().call_soon_threadsafe(app.call_later, app.leave)
     except RuntimeError:
         raise SystemExit(128 + number) from None
+
+
+def _terminal_is_gone() -> bool:
+    """Whether it was hung up; a SIGHUP may also be sent by hand, to a console whose terminal wants to be left clean."""
+    try:
+        termios.tcgetattr(0)
+    except termios.error:
+        return True
+    return False
 
 
 def _let_go_of_the_terminal(app: "ExecutorApp") -> None:
