@@ -92,7 +92,8 @@ def _let_go_of_the_terminal(app: "ExecutorApp") -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)
-    silent, _held_open = os.pipe()
+    silent, held_open = os.pipe()
+    os.write(held_open, b"\0")  # for a read that has begun; no key is bound to it
     os.dup2(silent, 0)
     signal.signal(signal.SIGCONT, lambda *_: None)
     last = threading.Timer(GONE_S, _end_anyway, (app,))
