@@ -1,6 +1,6 @@
 """A node with nothing but its pipeline, for tests that kill it: python pipeline_node.py CONFIG STATE BASE_URL PROJECT.
 
-It does what the orchestrator does with projects, waits until PROJECT is over, and exits with 0.
+It does what the orchestrator does with projects, waits until PROJECT and its workflow are over, and exits with 0.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from executor_tui.config.load import load
 from executor_tui.config.places import Places
+from executor_tui.core.durable import UNFINISHED
 from executor_tui.core.pipeline.runtime import Pipeline
 from executor_tui.domain.clock import SystemClock
 from executor_tui.domain.project import ProjectStatus
@@ -29,7 +30,9 @@ async def main(config: str, state: str, base_url: str, project_id: str) -> None:
         await pipeline.start(await store.projects.get(project_id))
         async for _ in store.feed():
             if (await store.projects.get(project_id)).status.final:
-                return
+                break
+        while await pipeline._status(project_id) in UNFINISHED:  # an alert may come after the row
+            await clock.sleep(0.05)
     finally:
         await pipeline.shutdown()
         await store.close()
