@@ -68,20 +68,25 @@ def problem_of(exc: ExecutorError, now: datetime) -> Problem:
     if isinstance(exc, NothingAvailableError):
         return _nothing(exc, now)
     if isinstance(exc, BudgetError):
-        return Problem(402, "budget_exceeded", exc.message)
+        return Problem(402, "budget_exceeded", _said(exc))
     if isinstance(exc, ConsentError):
         return Problem(403, "approval_denied", exc.message)
     if isinstance(exc, UsageError):
-        return Problem(404, "model_not_found", exc.message)
+        return Problem(404, "model_not_found", _said(exc))
     if isinstance(exc, StoreError):
         return Problem(503, "store_unavailable", f"{exc.message}; nothing was sent")
     return Problem(500, "internal_error", exc.message)
 
 
+def _said(exc: ExecutorError) -> str:
+    """What is wrong, and what can be done about it."""
+    return f"{exc.message} ({exc.hint})" if exc.hint else exc.message
+
+
 def _nothing(exc: NothingAvailableError, now: datetime) -> Problem:
     trail = exc.trail if isinstance(exc, NothingServedError) else ()
     details: dict[str, Any] = {"reasons": list(exc.reasons)} if isinstance(exc, NothingServedError) else {}
-    message = f"{exc.message} ({exc.hint})" if exc.hint else exc.message
+    message = _said(exc)
     if exc.available_at is None:
         return Problem(503, "nothing_available", message, trail=trail, details=details)
     wait_s = max(1, math.ceil((exc.available_at - now).total_seconds()))
