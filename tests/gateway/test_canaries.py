@@ -1,5 +1,6 @@
 """Keys planted as canaries are found nowhere, whatever goes wrong: not in an answer, a header, a log, an event, a row or a metric."""
 
+import asyncio
 import logging
 import sqlite3
 from pathlib import Path
@@ -36,9 +37,10 @@ async def test_every_class_of_failure_on_either_surface_gives_no_key_away(build:
         world.upstreams.faults.clear()
         world.upstreams.faults.add(Fault(kind, times=4 if kind in NEVER_ENDING else None, delay_s=0.2, retry_after_s=1.0))
         alone = {"x-executor-chain": "", "x-executor-deadline-s": "0.5"}
-        replies = [await world.chat(stream=True, max_tokens=1, headers=alone), await world.messages(max_tokens=1, headers=alone)]
+        calls = [world.chat(stream=True, max_tokens=1, headers=alone), world.messages(max_tokens=1, headers=alone)]
         if kind not in NEVER_ENDING:
-            replies += [await world.chat(max_tokens=1, headers=alone), await world.messages(stream=True, max_tokens=1, headers=alone)]
+            calls += [world.chat(max_tokens=1, headers=alone), world.messages(stream=True, max_tokens=1, headers=alone)]
+        replies = await asyncio.gather(*calls)
         for reply in replies:
             outcomes.add(reply.status)
             seen.append(reply.text.encode() + repr(reply.headers).encode())
