@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 TICK_S = 1.0
+MOST_REST_S = 5.0
+"""However long a reading took, the next one is not put off for longer."""
 OUTCOMES = ("-loading", "-data", "-empty", "-failed")
 SMALLEST = (60, 20)
 
@@ -243,7 +245,7 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
     def _finish(self, took_s: float) -> None:
         self._loading = False
         self.call_after_refresh(self.console.come_alive)  # behind the focus, which moves after the refresh too
-        self._due = self.set_timer(max(self.GAP_S, 3 * took_s), self._rested)
+        self._due = self.set_timer(max(self.GAP_S, min(3 * took_s, MOST_REST_S)), self._rested)
 
     def _rested(self) -> None:
         self._due = None
