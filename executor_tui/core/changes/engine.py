@@ -228,7 +228,6 @@ class Engine:
             kept = Checkpoint(change.device, state, task, project or "", change.workflow_id, step, change.targets, data)
         await self._store.checkpoints.save(kept)
 
-
     async def _release_agent(self, change: Change) -> None:
         """The agent goes on to another change of its device that is open, or has nothing to do."""
         others = await self._store.changes.in_status(ChangeStatus.APPLYING, ChangeStatus.WAITING)
