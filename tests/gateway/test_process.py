@@ -204,7 +204,10 @@ async def test_a_good_change_of_models_json_applies_while_it_runs_and_a_bad_one_
 async def test_the_log_is_in_the_state_directory_for_its_owner_only(world: "World", child: Child) -> None:
     await child.start()
     log = world.places.state_dir / "gateway.log"
-    assert "listens at" in log.read_text() and log.stat().st_mode & 0o077 == 0
+    async with asyncio.timeout(20):
+        while "listens at" not in log.read_text():  # it listens first, and says so then
+            await asyncio.sleep(0.02)
+    assert log.stat().st_mode & 0o077 == 0
     environment = (f"/proc/{child.process.pid}/environ", f"/proc/{child.process.pid}/cmdline")
     for secret in (k for keys in world.upstreams.keys.values() for k in keys):
         assert all(secret.encode() not in open(name, "rb").read() for name in environment)  # noqa: SIM115
