@@ -126,13 +126,9 @@ async def test_a_program_that_fails_says_why(tmp_path: Path, monkeypatch: pytest
 async def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, [], then=f"setsid sleep 4711 & echo '{event('text', text='wait')}'; sleep 4711")
     stream = await OpenCodeProvider("opencode", tmp_path).open_stream(call(stream=True))
-    assert "4711" in _processes()
+    assert await _seen("4711")
     await stream.aclose()
-    for _ in range(200):
-        if "4711" not in _processes():
-            break
-        await asyncio.sleep(0.01)
-    assert "4711" not in _processes()
+    assert not await _seen("4711", wanted=False)
 
 
 @needs_bwrap
@@ -153,6 +149,15 @@ async def test_inside_there_is_nothing_of_this_machine_but_its_programs(tmp_path
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     reply = await OpenCodeProvider("opencode", tmp_path).complete(call())
     assert reply.body["choices"][0]["message"]["content"] == "0 0 1"
+
+
+async def _seen(seconds: str, wanted: bool = True) -> bool:
+    """Whether a sleep of so many seconds runs, once that is as wanted or ten seconds are over: starting and ending take a moment."""
+    for _ in range(1000):
+        if (seconds in _processes()) is wanted:
+            break
+        await asyncio.sleep(0.01)
+    return seconds in _processes()
 
 
 def _processes() -> str:
