@@ -73,8 +73,8 @@ def _decide(cli: Cli, approval_id: str, decision: Decision, confirm: str) -> Non
     async def work(store: Store) -> Approval:
         found = await store.approvals.get(approval_id)
         waiting = found.status is ApprovalStatus.PENDING
-        if decision.approved and waiting and found.confirm_word and confirm != found.confirm_word:
-            raise UsageError(f"this cannot be undone: {found.subject}", hint=f"say so with: --confirm {found.confirm_word}")
+        if decision.approved and waiting and found.word and confirm != found.word:
+            raise UsageError(f"this cannot be undone: {found.subject}", hint=f"say so with: --confirm {found.word}")
         return await store.approvals.decide(approval_id, decision)
 
     done = cli.run(work)

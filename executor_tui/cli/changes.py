@@ -72,12 +72,14 @@ def _text(found: Change, receipt: Receipt | None) -> str:
 @common
 def undo(cli: Cli, name: str, yes: bool, confirm: str) -> None:
     """Take a change back, by its id or its receipt's: a change like any other."""
-    from executor_tui.core.changes.requests import receipt_of, undo_of
+    from executor_tui.core.changes.requests import take_back
 
-    async def asked(store: "Store") -> "Asked":
-        return undo_of(await receipt_of(store, name), getpass.getuser())
+    config = cli.config()
 
-    _ask(cli, cli.run(asked), How(yes=yes, confirm=confirm))
+    async def work(store: "Store") -> Change:
+        return await see_through(cli, store, config, await take_back(store, name, getpass.getuser()), How(yes=yes, confirm=confirm))
+
+    report(cli, cli.run(work))
 
 
 @group.command("retry")

@@ -6,7 +6,7 @@ change nothing. Where they go is decided in notify.routes; the outbox there send
 
 from executor_tui.core.recovery import report as reports
 from executor_tui.domain.alert import Alert, Severity
-from executor_tui.domain.approval import Approval, ApprovalKind
+from executor_tui.domain.approval import OFFERED_MINUTES, Approval, ApprovalKind
 from executor_tui.domain.ids import new_id
 from executor_tui.domain.project import Project, ProjectStatus, Question
 from executor_tui.domain.recovery import RecoveryReport
@@ -29,6 +29,9 @@ def approval_alert(approval: Approval) -> Alert:
     diff = _lines(approval.details.get("diff"))
     diff += [f"warning: {line}" for line in _lines(approval.details.get("warnings")) if f"! {line}" not in diff]
     data: dict[str, object] = {"approval": approval.id, "word": approval.word, "diff": diff}
+    if approval.kind is ApprovalKind.CRITICAL_MODEL:
+        data["minutes"] = OFFERED_MINUTES
+        data |= {"project_usd": approval.offered_usd} if approval.project_id else {}
     title = f"Approval needed: {approval.subject}"
     return Alert(new_id("alr"), f"approval:{approval.id}", Severity.WARNING, title, "\n".join(facts), "", approval.id, data)
 

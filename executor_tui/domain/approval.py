@@ -18,6 +18,10 @@ class ApprovalStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+OFFERED_MINUTES = 30.0
+"""How long a yes to every such call is offered for."""
+
+
 class ApprovalScope(StrEnum):
     """How far a yes reaches: this call, this project up to an amount, or some minutes."""
 
@@ -62,6 +66,11 @@ class Approval:
     def word(self) -> str:
         """What a person must type to say yes, whatever the way they say it; empty when a press is enough."""
         return self.confirm_word or (self.id if self.risk == "destructive" else "")
+
+    @property
+    def offered_usd(self) -> float:
+        """The amount offered for a yes to the whole project: room for ten such calls, a dollar at least. Budgets still bound it."""
+        return max(1.0, round(10 * self.estimate_usd, 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,12 @@ def _keyboard(message: Message) -> InlineKeyboardMarkup | None:
     if approval:
         yes = "Approve …" if message.text("word") else "Approve"
         rows = [[("Deny", f"d:{approval}"), (yes, f"a:{approval}")]]
+        wider = []
+        if usd := message.text("project_usd"):
+            wider.append((f"Project, up to ${float(usd):.2f}", f"p{float(usd):.2f}:{approval}"))
+        if minutes := message.text("minutes"):
+            wider.append((f"This model for {float(minutes):g} min", f"m{float(minutes):g}:{approval}"))
+        rows += [wider] if wider else []
     elif question:
         rows = [[(one_line(option, 60), f"q:{question}:{n}")] for n, option in enumerate(message.options[:8])]
     if not rows or any(len(data.encode()) > CALLBACK_BYTES for row in rows for _, data in row):

@@ -18,7 +18,7 @@ from telegram.error import Conflict, TelegramError
 
 from executor_tui.config.general import ProjectSettings
 from executor_tui.domain.alert import Alert, Severity
-from executor_tui.domain.approval import Approval, ApprovalStatus, Decision
+from executor_tui.domain.approval import Approval, ApprovalKind, ApprovalScope, ApprovalStatus, Decision
 from executor_tui.domain.crash import crash_point
 from executor_tui.domain.errors import ExecutorError, StoreError
 from executor_tui.domain.event import Event, Level
@@ -36,6 +36,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 ANOTHER_POLLER_WAIT_S = 15.0
 VIA = "telegram"
 _ASKED_FOR_WORD = re.compile(r"approve ([\w.:-]+), answer this message with the word")
+_WIDER = re.compile(r"([pm])(\d{1,6}(?:\.\d{1,2})?)")
 Report = Callable[[Alert], Awaitable[object]]
 
 
@@ -127,8 +128,9 @@ class TelegramInbox:
 
     async def _press(self, press: CallbackQuery, user: User) -> None:
         what, _, rest = (press.data or "").partition(":")
-        if what in ("a", "d") and rest:
-            await self._decide_by_press(press, what == "a", rest, user)
+        decision = _decision(what, _name(user))
+        if decision is not None and rest:
+            await self._decide_by_press(press, decision, rest)
         elif what == "q" and rest:
             question_id, _, number = rest.rpartition(":")
             question = await self._store.questions.get(question_id)
@@ -141,21 +143,23 @@ class TelegramInbox:
         else:
             await self._channel.answer_press(press.id, "this button is not one of ours")
 
-    async def _decide_by_press(self, press: CallbackQuery, yes: bool, approval_id: str, user: User) -> None:
+    async def _decide_by_press(self, press: CallbackQuery, decision: Decision, approval_id: str) -> None:
         approval = await self._store.approvals.get(approval_id)
-        if yes and approval.word and approval.status is ApprovalStatus.PENDING:
+        if decision.scope is not ApprovalScope.ONCE and approval.kind is not ApprovalKind.CRITICAL_MODEL:
+            await self._channel.answer_press(press.id, "this button is not one of ours")
+            return
+        if decision.approved and approval.word and approval.status is ApprovalStatus.PENDING:
             await self._channel.answer_press(press.id, "This cannot be undone: type the word to go on.")
             await self._channel.say(
                 f"{approval.subject}\nThis cannot be undone. To approve {approval.id}, answer this message with the word: {approval.word}"
             )
             return
-        decided = await self._decide(approval, yes, user)
-        await self._channel.answer_press(press.id, decided)
+        await self._channel.answer_press(press.id, await self._decide(approval, decision))
 
-    async def _decide(self, approval: Approval, yes: bool, user: User) -> str:
-        await self._store.approvals.decide(approval.id, Decision(yes, _name(user), VIA))
+    async def _decide(self, approval: Approval, decision: Decision) -> str:
+        await self._store.approvals.decide(approval.id, decision)
         crash_point("telegram.decided")
-        return f"{'Approved' if yes else 'Denied'}: {approval.subject}"
+        return f"{'Approved' if decision.approved else 'Denied'}{_reach(decision)}: {approval.subject}"
 
     # -- words -----------------------------------------------------------------------------------------------------------------
 
@@ -186,7 +190,7 @@ class TelegramInbox:
         if word != approval.word:
             await self._channel.say(f"That is not the word for {approval.id}; nothing was approved.")
             return
-        await self._channel.say(await self._decide(approval, True, user))
+        await self._channel.say(await self._decide(approval, Decision(True, _name(user), VIA)))
 
     async def _answer(self, rest: str, user: User) -> None:
         question_id, _, text = rest.partition(" ")
@@ -239,6 +243,25 @@ class TelegramInbox:
             return
         self._said = words
         self._store.events.emit(Event("telegram.inbox", words or "Telegram answers arrive again", Level.WARNING if words else Level.INFO))
+
+
+def _decision(what: str, by: str) -> Decision | None:
+    """What a button's data say of an approval: a once, d no, pX the project up to X dollars, mX everything for X minutes; else None."""
+    if what in ("a", "d"):
+        return Decision(what == "a", by, VIA)
+    found = _WIDER.fullmatch(what)
+    if found is None or float(found[2]) <= 0:
+        return None
+    amount = float(found[2])
+    if found[1] == "p":
+        return Decision(True, by, VIA, ApprovalScope.PROJECT, limit_usd=amount)
+    return Decision(True, by, VIA, ApprovalScope.MINUTES, minutes=amount)
+
+
+def _reach(decision: Decision) -> str:
+    if decision.limit_usd is not None:
+        return f" for the project up to ${decision.limit_usd:.2f}"
+    return f" for {decision.minutes:g} minutes" if decision.minutes is not None else ""
 
 
 def _name(user: User) -> str:

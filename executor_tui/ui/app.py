@@ -22,6 +22,8 @@ from executor_tui.ui.shell import QUIET_S, Shell
 from executor_tui.ui.states import Cell
 
 AT_LEAST = timedelta(seconds=1)
+BUILDING_S, BUILT_S = 0.05, 0.001
+"""How long the old picture stays while the next screen is made, and when it is there already."""
 
 
 class ExecutorApp(Shell, inherit_bindings=False):
@@ -46,6 +48,8 @@ class ExecutorApp(Shell, inherit_bindings=False):
             self.DEFAULT_MODE = kept.section  # type: ignore[misc] # Textual reads it while it sets up
         super().__init__(places, *args, **kwargs)
         self._offered: set[str] = set()
+        self._built = {self.DEFAULT_MODE}
+        self._cover_s = BUILDING_S
         self._welcomed = False
         self.greets = True
         """Whether a first run is met with the two ways on; the lab has its own keys on the way."""
@@ -67,11 +71,17 @@ class ExecutorApp(Shell, inherit_bindings=False):
             return
         if name != self.current_mode:
             self.memory.looked[self.current_mode] = self.clock.now()
+            self._cover_s = BUILT_S if name in self._built else BUILDING_S
+            self._built.add(name)
             await self.switch_mode(name)
         else:
             while len(self.screen_stack) > 1:
                 await self.pop_screen()
         self.be_seen()
+
+    def delay_update(self, delay: float = BUILDING_S) -> None:
+        # Textual covers every switch for this long, lest a screen be seen half made.
+        super().delay_update(min(delay, self._cover_s))
 
     async def action_section(self, name: str) -> None:
         await self.open_section(name)

@@ -103,6 +103,10 @@ async def _change(app: "ExecutorApp", change_id: str) -> None:
     await app.open_target("infra", change_id)
 
 
+async def _undo(app: "ExecutorApp", change_id: str) -> None:
+    app.act(app.operations.take_back(change_id))
+
+
 async def _keys(app: "ExecutorApp", _: str) -> None:
     app.action_enter_keys()
 
@@ -149,6 +153,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("net", "net [@DEVICE] WORDS", "ask the router's agent for a change", _in_words("routeros", "net"), "device", changes=True),
     Command("lxc", "lxc [@DEVICE] WORDS", "ask the hypervisor's agent for a change", _in_words("proxmox", "lxc"), "device", changes=True),
     Command("change", "change ID", "open a change", _change, "change"),
+    Command("undo", "undo ID", "take a change back", _undo, "change", changes=True),
     Command("keys", "keys", "enter API keys", _keys, changes=True),
     Command("at", "at 03:12", "see every screen as it was then", _at, "text"),
     Command("now", "now", "back to the present", _now),

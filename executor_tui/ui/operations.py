@@ -135,6 +135,16 @@ class Operations:
 
         return await self._write(use)
 
+    async def take_back(self, change_id: str) -> str:
+        """Ask for a change to be undone: a change like any other. Raises NotFoundError, and ConflictError when nothing could undo it."""
+
+        async def use(store: "Store") -> str:
+            from executor_tui.core.changes import requests
+
+            return f"{(await requests.take_back(store, change_id, self.operator)).id} takes {change_id} back, once it is consented to"
+
+        return await self._write(use)
+
     async def cancel_project(self, project_id: str) -> str:
         async def use(store: "Store") -> str:
             from executor_tui.domain.project import ProjectStatus

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +13,7 @@ from executor_tui.config.files import NotificationSettings, TelegramSettings
 from executor_tui.config.general import ProjectSettings
 from executor_tui.core.alerts import approval_alert, question_alert
 from executor_tui.domain.alert import Alert, Severity
-from executor_tui.domain.approval import Approval, ApprovalKind, ApprovalStatus, Decision
+from executor_tui.domain.approval import Approval, ApprovalKind, ApprovalScope, ApprovalStatus, Decision
 from executor_tui.domain.clock import SystemClock
 from executor_tui.domain.project import Question
 from executor_tui.lab.chat.faults import Fault, Trouble
@@ -103,6 +105,35 @@ async def test_an_approval_shows_the_facts_and_a_press_decides_it_everywhere(sto
     assert (decided.status, decided.decided_via, decided.decided_by) == (ApprovalStatus.APPROVED, "telegram", "user4242 (Telegram 4242)")
     assert server.notices == ["Approved: claude-opus for the architect"]
     assert "Approved by user4242" in server.messages[0].text and server.messages[0].buttons == []
+
+
+async def test_a_yes_may_reach_the_project_up_to_an_amount_or_some_minutes(store: Store, server: FakeTelegram) -> None:
+    async with Chat(store, server) as chat:
+        await chat.ask(MODEL)
+        await server.press(server.messages[0], server.messages[0].button("Project, up to $4.20"))
+        await server.wait_for(lambda s: s.messages[0].edits == 1)
+        other = replace(MODEL, id="apr-other", subject="claude-opus for a client", project_id=None)
+        await chat.ask(other)
+        assert [b["text"] for row in server.messages[1].buttons for b in row] == ["Deny", "Approve", "This model for 30 min"]
+        await server.press(server.messages[1], server.messages[1].button("This model"))
+        await server.wait_for(lambda s: s.messages[1].edits == 1)
+    project, minutes = await store.approvals.get("apr-model"), await store.approvals.get("apr-other")
+    assert (project.scope, project.limit_usd) == (ApprovalScope.PROJECT, 4.2)
+    assert minutes.valid_until is not None and minutes.decided_at is not None
+    assert (minutes.scope, minutes.valid_until - minutes.decided_at) == (ApprovalScope.MINUTES, timedelta(minutes=30))
+    assert server.notices[0] == "Approved for the project up to $4.20: claude-opus for the architect"
+
+
+async def test_a_wide_yes_is_offered_for_models_only(store: Store, server: FakeTelegram) -> None:
+    change = replace(DELETE, id="apr-chg", risk="minor", confirm_word="", subject="a rule")
+    async with Chat(store, server) as chat:
+        await chat.ask(change)
+        assert [b["text"] for row in server.messages[0].buttons for b in row] == ["Deny", "Approve"]
+        for data in ("m30:apr-chg", "p5.00:apr-chg", "m0:apr-chg", "p1e9:apr-chg", "m:apr-chg"):
+            await server.press(server.messages[0], data)
+        await server.wait_for(lambda s: len(s.notices) == 5)
+    assert set(server.notices) == {"this button is not one of ours"}
+    assert (await store.approvals.get("apr-chg")).status is ApprovalStatus.PENDING
 
 
 async def test_deny_is_one_press_too(store: Store, server: FakeTelegram) -> None:

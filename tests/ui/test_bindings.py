@@ -152,6 +152,7 @@ PRESSES: tuple[tuple[View, tuple[Press, ...]], ...] = (
     (BY_NAME["ask-model"], (Press("approval.approve", said("approved: use claude-opus")),)),
     (BY_NAME["infra"], (Press("infra.ask", lambda d: prompt(d).has_class("-open") or len(d.app.screen_stack) > 1),)),
     (View("waiting change", keys("7", "tab", "home")), (Press("infra.approval", front(ApprovalModal)),)),
+    (View("made change", typed("7", text=":change chg-3\n")), (Press("change.undo", waiting("Take back chg-3")),)),
     (BY_NAME["pulse"], (Press("pulse.longer", lambda d: d.app.screen._range == 3),
                         Press("pulse.shorter", lambda d: d.app.screen._range == 2))),
     (BY_NAME["ask-keys"], (Press("keys.accounts", lambda d: "one account" in d.front()), Press("keys.take_in", front(KeysModal)))),

@@ -18,7 +18,7 @@ PLACES = {
     "app": "Everywhere", "screen": "On every screen", "rows": "In a table", "lines": "In a text",
     "prompt": "In the line for commands and filters", "fleet": "Fleet", "agent": "An agent", "hydra": "Hydra", "projects": "Projects",
     "project": "A project", "text": "A page of text", "logs": "Logs", "approvals": "Approvals", "approval": "An approval",
-    "infra": "Infra", "pulse": "Pulse", "keys": "Key entry", "new": "A new project", "question": "A question",
+    "infra": "Infra", "change": "A change", "pulse": "Pulse", "keys": "Key entry", "new": "A new project", "question": "A question",
     "confirm": "Before what cannot be taken back", "quit": "Leaving", "welcome": "The first start", "help": "The list of keys",
     "modal": "Anything that opened", "press": "An answer", "choice": "A choice",
 }  # fmt: skip

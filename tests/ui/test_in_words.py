@@ -57,6 +57,27 @@ async def test_of_several_devices_one_has_to_be_named(places: Places) -> None:
         assert (await desk.store.changes.list())[0].device == "network-002"
 
 
+async def test_u_on_a_change_that_was_made_asks_for_it_to_be_taken_back(desk: Desk) -> None:
+    await desk.type(":change chg-3\n")
+    await desk.see("create CT 140")
+    await desk.press("u")
+    await desk.see("Take back chg-3?")
+    await desk.press("right", "enter")
+    await desk.until(lambda: desk.app.said is not None and "takes chg-3 back" in desk.app.said.text)
+    made = max(await desk.store.changes.list(), key=lambda c: (c.created_at, c.id))
+    assert made.summary == "undo chg-3: create CT 140 run-invoices" and made.kind == "proxmox" and made.requested_by == "anna"
+    assert made.operations == ({"op": "lxc.delete", "vmid": 140},) and made.status is ChangeStatus.PLANNED
+
+
+async def test_what_was_not_made_cannot_be_taken_back(desk: Desk) -> None:
+    await desk.type(":change chg-1\n")
+    await desk.see("NAT 443")
+    await desk.press("u")
+    await desk.see("nothing was changed")
+    await desk.type(":undo chg-1\n")
+    await desk.see("was not made")
+
+
 async def test_view_only_asks_for_nothing(one_router: Places) -> None:
     async with open_desk(one_router, view_only=True) as desk:
         before = len(await desk.store.changes.list())

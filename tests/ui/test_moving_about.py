@@ -1,5 +1,7 @@
 """Screens, drilling down, filters, commands, marks: everything by keyboard."""
 
+import asyncio
+
 import pytest
 from desk import Desk, open_desk
 
@@ -163,3 +165,14 @@ async def test_a_theme_chosen_meanwhile_is_on_the_screen_one_comes_back_to(desk:
     }
     assert "#ffffff" in backgrounds
     assert "#121212" not in backgrounds
+
+
+async def test_a_line_asked_for_twice_before_it_stands_is_made_once(desk: Desk) -> None:
+    top = desk.app.top
+    assert top is not None
+    await top.query("Prompt").remove()
+    first = asyncio.create_task(top.prompt())
+    await asyncio.sleep(0)
+    prompt = await top.prompt()
+    prompt.open("command", ":")
+    assert await first is prompt and len(top.query("Prompt")) == 1

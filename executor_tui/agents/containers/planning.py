@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from executor_tui.agents.containers import operations as ops
 from executor_tui.agents.containers.state import Seen, State, facts, made_by, marker
 from executor_tui.agents.device import Call, Json, Plan, PlanRefusedError
+from executor_tui.agents.drafting import PlanDraft
 from executor_tui.infra.proxmox.model import tag
 
 CREATE, CLONE, START, STOP, SHUTDOWN, REBOOT, DELETE = "create", "clone", "start", "stop", "shutdown", "reboot", "delete"
@@ -33,17 +34,11 @@ def way_back(change_id: str) -> str:
 
 
 @dataclass
-class _Draft:
+class _Draft(PlanDraft):
     """A plan while it is made. `power` and `there` follow what the calls so far will have brought about."""
 
     state: State
     done: frozenset[str]
-    calls: list[Call] = field(default_factory=list)
-    diff: list[str] = field(default_factory=list)
-    risks: list[str] = field(default_factory=list)
-    undo: list[Json] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
     power: dict[int, bool] = field(default_factory=dict)
     there: dict[int, bool] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
@@ -80,12 +75,6 @@ class _Draft:
     def label(self, vmid: int) -> str:
         seen = self.state.seen.get(vmid)
         return seen.label if seen is not None else self.labels.get(vmid, f"container {vmid}")
-
-    def changed(self, risk: str, line: str, undo: Json | None) -> None:
-        self.risks.append(risk)
-        self.diff.append(line)
-        if undo is not None:
-            self.undo.insert(0, undo)
 
 
 def plan(operations: Sequence[ops.ContainerOperation], state: State, change_id: str, done: frozenset[str] = frozenset()) -> Plan:
@@ -151,7 +140,8 @@ def _create(draft: _Draft, number: int, want: ops.Create) -> None:
             disk_gb=want.disk_gb, bridge=want.bridge, address=want.address, gateway=want.gateway, nesting=want.nesting, proof=want.proof,
             public_keys=list(want.public_keys), tags=list(tags), description=marker(want.made_by),
         )  # fmt: skip
-        size = f"{want.cores} cores, {want.memory_mb} MiB, {want.disk_gb} GiB on {want.storage}, {want.address}"
+        cores = f"{want.cores} core" if want.cores == 1 else f"{want.cores} cores"
+        size = f"{cores}, {want.memory_mb} MiB, {want.disk_gb} GiB on {want.storage}, {want.address}"
         nesting = ", nesting" if want.nesting else ""
         line = f"+ {draft.labels[vmid]} on {want.node}: {want.template.rsplit('/', 1)[-1]}, {size}{nesting}"
         draft.changed("lxc.create", line, {"op": "lxc.delete", "container": vmid})

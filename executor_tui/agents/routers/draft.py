@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from executor_tui.agents.device import Call, Json, PlanRefusedError, vaulted
+from executor_tui.agents.drafting import PlanDraft
 from executor_tui.agents.routers.marks import change_of, comment_for, mark_in
 from executor_tui.agents.routers.operations import MENUS
 from executor_tui.agents.routers.state import State, facts, is_dynamic
@@ -19,19 +20,13 @@ ADD, SET, REMOVE, MOVE = "add", "set", "remove", "move"
 
 
 @dataclass
-class Draft:
+class Draft(PlanDraft):
     """`tables` follow what the calls so far will have brought about."""
 
     state: State
     device: str
     change_id: str
     tables: dict[str, list[Row]] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
-    diff: list[str] = field(default_factory=list)
-    risks: list[str] = field(default_factory=list)
-    undo: list[Json] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
     touched: dict[str, object] = field(default_factory=dict)
     menus: dict[str, None] = field(default_factory=dict)
     new: int = 0
@@ -97,11 +92,6 @@ class Draft:
         given = {name: value for name, value in arguments.items() if value not in ("", None)}
         self.calls.append(Call(identity, what, {"menu": MENUS[kind], **given}, about))
 
-    def changed(self, risk: str, line: str, *undo: Json) -> None:
-        self.risks.append(risk)
-        self.diff.append(printable(line))
-        self.undo[0:0] = undo
-
     # -- bringing a row about --------------------------------------------------------------------------------------------------------
 
     def ensure(self, number: int, kind: str, mark: str, values: Mapping[str, Value], label: str, risk: str, *, note: str = "",
@@ -159,11 +149,6 @@ class Draft:
 
 
 _PLACED = frozenset({"rule", "rule6", "nat", "nat6", "queue"})
-
-
-def printable(text: str) -> str:
-    """Text of the device's as one line that can be shown: it may hold anything."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _address_of(row: Row) -> Json:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 from executor_tui.agents.device import Asked, Device
 from executor_tui.domain.change import Change, ChangeStatus, Receipt, Risk
@@ -24,14 +25,18 @@ async def submit(store: Store, device: Device, asked: Asked, change_id: str = ""
         return known
     if len(asked.operations) > MAX_OPERATIONS:
         raise UsageError(f"{len(asked.operations)} operations are more than one change takes ({MAX_OPERATIONS})", hint="ask in parts")
-    operations = device.check(asked.operations)
+    return await _record(store, device.kind, replace(asked, device=device.id, operations=device.check(asked.operations)), change_id)
+
+
+async def _record(store: Store, kind: str, asked: Asked, change_id: str) -> Change:
+    operations = tuple(asked.operations)
     change = Change(
-        id=change_id, device=device.id, kind=device.kind, summary=asked.summary, status=ChangeStatus.PLANNED, risk=Risk.READ,
+        id=change_id, device=asked.device, kind=kind, summary=asked.summary, status=ChangeStatus.PLANNED, risk=Risk.READ,
         operations=operations, agent_id=asked.agent_id, project_id=asked.project_id, requested_by=asked.requested_by,
         journal={"why": asked.why, "asked": list(operations), **asked.data},
     )  # fmt: skip
-    text = f"change {change.id} on {device.id} asked for by {asked.requested_by or 'somebody'}"
-    event = Event("change.requested", text, agent_id=device.id, project_id=asked.project_id, subject_id=change.id)
+    text = f"change {change.id} on {change.device} asked for by {asked.requested_by or 'somebody'}"
+    event = Event("change.requested", text, agent_id=change.device, project_id=asked.project_id, subject_id=change.id)
     await store.changes.put(change, event)
     return await store.changes.get(change_id)
 
@@ -69,6 +74,16 @@ def undo_of(receipt: Receipt, requested_by: str) -> Asked:
         device=receipt.device, operations=receipt.undo, summary=f"undo {receipt.change_id}: {receipt.summary}",
         requested_by=requested_by, agent_id=receipt.device, why=f"takes back change {receipt.change_id}",
     )  # fmt: skip
+
+
+async def take_back(store: Store, name: str, requested_by: str) -> Change:
+    """Ask for a change to be taken back, by its id or its receipt's; the device is not asked before the plan is made.
+
+    Raises NotFoundError, and ConflictError when there is nothing that could take it back.
+    """
+    receipt = await receipt_of(store, name)
+    change = await store.changes.get(receipt.change_id)
+    return await _record(store, change.kind, undo_of(receipt, requested_by), new_id("chg"))
 
 
 def retry_of(change: Change, requested_by: str) -> Asked:

@@ -5,13 +5,14 @@ It checks a message as the real one does and answers a bad one with the same cod
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from aiohttp import web
 
 from executor_tui.lab.chat.faults import Fault, Trouble, Troubles
+from executor_tui.lab.chat.listener import Listener
 
 WEBHOOK_ID, WEBHOOK_TOKEN = "700100200300400500", "lab-webhook-token-that-opens-nothing"
 CONTENT, EMBEDS, ALL_EMBEDS = 2000, 10, 6000
@@ -38,55 +39,27 @@ class Posted:
         return "\n".join(part for part in parts if part)
 
 
-class FakeDiscord:
+class FakeDiscord(Listener):
     """Use `async with FakeDiscord() as server`; `webhook_url` goes into the settings."""
 
     def __init__(self, delay_s: float = 0.0) -> None:
+        super().__init__()
         self.messages: list[Posted] = []
         self.requests = 0
         self.troubles = Troubles()
         self.gone, self.delay_s = False, delay_s
         self.remaining: int | None = None
-        self.changed = asyncio.Condition()
         self._next = 1_000_000_000_000
-        self._runner: web.AppRunner | None = None
-        self._port = 0
 
-    async def __aenter__(self) -> "FakeDiscord":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Listen; on the same port as before after a stop."""
-        app = web.Application(client_max_size=1 << 20)
+    def routes(self, app: web.Application) -> None:
         path = f"/api/webhooks/{WEBHOOK_ID}/{WEBHOOK_TOKEN}"
         app.router.add_post(path, self._execute)
         app.router.add_patch(path + "/messages/{message}", self._edit)
         app.router.add_route("*", "/{tail:.*}", self._unknown)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
-        await site.start()
-        assert site._server is not None
-        self._port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
 
     @property
     def webhook_url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/api/webhooks/{WEBHOOK_ID}/{WEBHOOK_TOKEN}"
-
-    async def wait_for(self, found: Callable[["FakeDiscord"], bool], timeout_s: float = 20.0) -> None:
-        """Until something the webhook did makes `found` true."""
-        async with asyncio.timeout(timeout_s), self.changed:
-            await self.changed.wait_for(lambda: found(self))
+        return f"{self.address}/api/webhooks/{WEBHOOK_ID}/{WEBHOOK_TOKEN}"
 
     # -- the endpoint ----------------------------------------------------------------------------------------------------------
 

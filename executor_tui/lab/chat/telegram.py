@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from executor_tui.lab.chat.faults import Fault, Troubles
 from executor_tui.lab.chat.html_entities import EntityError, parse_html
+from executor_tui.lab.chat.listener import Listener
 
 TOKEN = "700100200:lab-bot-token-that-opens-nothing"
 BOT = {"id": 700100200, "is_bot": True, "first_name": "Executor", "username": "executor_lab_bot", "can_join_groups": True}
@@ -56,51 +57,31 @@ class _OfflineError(Exception):
     """This request is not answered."""
 
 
-class FakeTelegram:
+class FakeTelegram(Listener):
     """Use `async with FakeTelegram() as server`; `base_url` goes into the settings. `chats` are the chats the bot is in."""
 
     def __init__(self, token: str = TOKEN, chats: tuple[int, ...] = (4242,), delay_s: float = 0.0) -> None:
+        super().__init__()
         self.token, self.chats, self.delay_s = token, set(chats), delay_s
         self.messages: list[Sent] = []
         self.notices: list[str] = []
         self.requests: list[str] = []
         self.troubles = Troubles()
-        self.changed = asyncio.Condition()
         self._updates: list[dict[str, object]] = []
         self._next_update, self._next_message = 1000, 1
         self._polling: asyncio.Event | None = None
-        self._runner: web.AppRunner | None = None
-        self._port = 0
 
-    async def __aenter__(self) -> "FakeTelegram":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Listen; on the same port as before after a stop."""
-        app = web.Application(client_max_size=1 << 20)
+    def routes(self, app: web.Application) -> None:
         app.router.add_route("*", "/bot{token}/{method}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
-        await site.start()
-        assert site._server is not None
-        self._port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
 
     async def stop(self) -> None:
-        """Stop listening; connections are dropped."""
         if self._polling is not None:
             self._polling.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await super().stop()
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/bot"
+        return f"{self.address}/bot"
 
     # -- a person --------------------------------------------------------------------------------------------------------------
 
@@ -119,11 +100,6 @@ class FakeTelegram:
         """A person presses a button; returns the update's id."""
         press = {"id": str(self._number() * 7919), "from": _user(user, name), "chat_instance": "1", "data": data}
         return await self._update({"callback_query": {**press, "message": self._message(sent)}})
-
-    async def wait_for(self, found: Callable[["FakeTelegram"], bool], timeout_s: float = 20.0) -> None:
-        """Until something the bot did makes `found` true."""
-        async with asyncio.timeout(timeout_s), self.changed:
-            await self.changed.wait_for(lambda: found(self))
 
     @property
     def unconfirmed(self) -> list[int]:

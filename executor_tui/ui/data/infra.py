@@ -101,6 +101,7 @@ def things(agents: Sequence[Agent], receipts: Sequence[Receipt]) -> tuple[Thing,
 
 
 def _container(number: str, facts: dict[str, object], receipt: Receipt) -> Thing:
-    size = f"{facts.get('cores', '?')} cores, {facts.get('memory_mb', '?')} MB, {facts.get('disk_gb', '?')} GB"
+    cores = facts.get("cores", "?")
+    size = f"{cores} {'core' if cores == 1 else 'cores'}, {facts.get('memory_mb', '?')} MB, {facts.get('disk_gb', '?')} GB"
     name = str(facts.get("hostname", "")) or f"CT {number}"
     return Thing(f"{receipt.device}/{number}", name, f"CT {number}", None, str(facts.get("power", "")), size, receipt.created_at)

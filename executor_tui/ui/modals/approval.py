@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label
 
-from executor_tui.domain.approval import Approval, ApprovalKind, ApprovalScope, ApprovalStatus, Decision
+from executor_tui.domain.approval import OFFERED_MINUTES, Approval, ApprovalKind, ApprovalScope, ApprovalStatus, Decision
 from executor_tui.domain.errors import ExecutorError
 from executor_tui.ui.data import approvals
 from executor_tui.ui.data.approvals import ApprovalView
@@ -28,7 +28,6 @@ from executor_tui.ui.workers import start
 
 DEAD_S = 0.5
 """How long keys stay dead after the question became visible."""
-MINUTES = 30.0
 TOPICS = frozenset({"approvals", "operators", "project"})
 
 
@@ -143,9 +142,9 @@ class ApprovalModal(Modal[None]):
             scope.refresh()
             self.query_one("#scope-row").display = True
             self.query_one("#amount").display = False
-        if approval.confirm_word:
+        if approval.word:
             self.query_one("#word-row").display = True
-            self.query_one("#word-ask", Label).update(f"Cannot be undone. Type  {approval.confirm_word}  to allow it: ")
+            self.query_one("#word-ask", Label).update(f"Cannot be undone. Type  {approval.word}  to allow it: ")
         if self.console.view_only:
             self.query_one("#deny").display = False
             self.query_one("#scope-row").display = False
@@ -216,10 +215,10 @@ class ApprovalModal(Modal[None]):
         amount.display = scope.value != "once"
         if scope.value.startswith("project") and self.view is not None:
             held = self._left_usd(self.view)
-            wanted = max(1.0, 10 * self.view.approval.estimate_usd)
+            wanted = self.view.approval.offered_usd
             amount.value = f"{min(wanted, held) if held is not None and held > 0 else wanted:.2f}"
         elif scope.value != "once":
-            amount.value = f"{MINUTES:.0f}"
+            amount.value = f"{OFFERED_MINUTES:.0f}"
 
     def _decision(self, approved: bool) -> Decision | None:
         """What is to be recorded; None, with a word about it, when the amount makes no sense."""
@@ -244,7 +243,7 @@ class ApprovalModal(Modal[None]):
     def action_approve(self) -> None:
         if self.view is None:
             return
-        word = self.view.approval.confirm_word
+        word = self.view.approval.word
         if word and self.query_one("#word", Input).value.strip() != word:
             self._complain(f"type {word} first")
             self.query_one("#word").focus()

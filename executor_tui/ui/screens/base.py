@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import Widget
+from textual.widget import AwaitMount, Widget
 
 from executor_tui.config.places import shipped
 from executor_tui.domain.errors import ExecutorError
@@ -283,6 +283,8 @@ class ConsoleScreen(Screen[None], Generic[V], inherit_bindings=False):
 
         found = self.query(Prompt)
         if found:
+            if not found.first().is_mounted:  # it is being made for somebody else
+                await AwaitMount(self, [found.first()])
             return found.first()
         prompt = Prompt(id="prompt")
         await self.mount(prompt, before="#keys")

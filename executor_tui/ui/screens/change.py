@@ -3,13 +3,16 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import BindingType
 
 from executor_tui.domain.approval import Approval
-from executor_tui.domain.change import Receipt
+from executor_tui.domain.change import ChangeStatus, Receipt
 from executor_tui.ui.data import infra
 from executor_tui.ui.data.infra import ChangeView
 from executor_tui.ui.form import clock
+from executor_tui.ui.keys import bind
 from executor_tui.ui.screens.base import style_path
 from executor_tui.ui.screens.text import TextScreen
 from executor_tui.ui.states import Cell, Tone, look
@@ -23,6 +26,8 @@ class ChangeScreen(TextScreen[ChangeView]):
     SECTION = "infra"
     TOPICS = frozenset({"changes", "approvals"})
     CSS_PATH = style_path("change")
+
+    BINDINGS: ClassVar[list[BindingType]] = [bind("u", "undo", "Undo", "change.undo", changes=True)]
 
     def __init__(self, change_id: str) -> None:
         super().__init__()
@@ -41,6 +46,17 @@ class ChangeScreen(TextScreen[ChangeView]):
             _json("Operations", change.operations), _json("Calls to the device", change.plan), self._receipt(view.receipt),
         )  # fmt: skip
         self.text.set_lines([row for part in parts if part for row in [*part, line("")]])
+
+    def action_undo(self) -> None:
+        """Take the change back: a change like any other, planned, shown and consented to."""
+        receipt = self.view.receipt if self.view is not None else None
+        if receipt is None or receipt.outcome is not ChangeStatus.DONE:
+            self.console.say(Cell("nothing was changed, so there is nothing to take back", "dim"))
+        elif not receipt.undo:
+            self.console.say(Cell("nothing can take this change back", "warn"))
+        else:
+            consequence = "It is planned against the device as it is now, and waits for consent like every other change."
+            self.console.confirm(f"Take back {self.change_id}?", consequence, lambda: [self.console.operations.take_back(self.change_id)])
 
     def _facts(self, view: ChangeView) -> list[Line]:
         c, zone = view.change, self.console.zone
