@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -22,6 +23,8 @@ from executor_tui.ui.shell import QUIET_S, Shell
 from executor_tui.ui.states import Cell
 
 AT_LEAST = timedelta(seconds=1)
+PREPARE_EVERY_S, IDLE_S = 0.2, 0.5
+"""Between making two screens ahead of their first opening, and after the last key."""
 BUILDING_S, BUILT_S = 0.05, 0.001
 """How long the old picture stays while the next screen is made, and when it is there already."""
 
@@ -82,6 +85,20 @@ class ExecutorApp(Shell, inherit_bindings=False):
     def delay_update(self, delay: float = BUILDING_S) -> None:
         # Textual covers every switch for this long, lest a screen be seen half made.
         super().delay_update(min(delay, self._cover_s))
+
+    def others_loaded(self) -> None:
+        self.set_timer(PREPARE_EVERY_S, self._prepare_next)
+
+    def _prepare_next(self) -> None:
+        """Make the next screen that was not opened yet, while nobody presses anything: its first opening is as quick as the later ones."""
+        missing = [s.name for s in SECTIONS if s.name not in self._built]
+        if not missing or self.leaving:
+            return
+        if self.clock.monotonic_s() - self.last_key_s >= IDLE_S and self.at is None:
+            self._built.add(missing[0])
+            self._init_mode(missing[0])  # mounts it, tells it that it is in front, and it reads what it shows
+            self._screen_stacks[missing[0]][0].post_message(events.ScreenSuspend())
+        self.others_loaded()
 
     async def action_section(self, name: str) -> None:
         await self.open_section(name)

@@ -318,7 +318,14 @@ class Shell(App[int], inherit_bindings=False):
     def _settle(self) -> None:
         """The first screen stands: load the others beside it, so that none is waited for when it is first opened."""
         settle_memory()
-        start(self, lambda: self.link.work(load_all), "preload")
+        start(self, self._load_the_others, "preload")
+
+    async def _load_the_others(self) -> None:
+        await self.link.work(load_all)
+        self.others_loaded()
+
+    def others_loaded(self) -> None:
+        """What the other screens are made of has been read."""
 
     @property
     def reading(self) -> bool:

@@ -176,3 +176,17 @@ async def test_a_line_asked_for_twice_before_it_stands_is_made_once(desk: Desk) 
     prompt = await top.prompt()
     prompt.open("command", ":")
     assert await first is prompt and len(top.query("Prompt")) == 1
+
+
+async def test_screens_are_made_ahead_while_no_key_is_pressed(desk: Desk) -> None:
+    assert set(desk.app._screen_stacks) == {"fleet"}
+    desk.clock.pass_s(1)
+    await desk.until(lambda: len(desk.app._screen_stacks) == len(SECTIONS))
+    assert desk.app.current_mode == "fleet" and isinstance(desk.app.focused, Rows)
+    hydra = desk.app._screen_stacks["hydra"][0]
+    await desk.until(lambda: hydra.has_class("-data") and hydra._covered)
+    await desk.store.agents.set_state("pm-001", AgentState.DEGRADED, "slow")
+    await desk.see("slow")
+    await desk.press("2")
+    await desk.see("gemini")
+    assert not hydra._covered and desk.app.screen is hydra
