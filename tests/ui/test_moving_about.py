@@ -6,6 +6,7 @@ import pytest
 from desk import Desk, open_desk
 
 from executor_tui.config.places import Places
+from executor_tui.domain.agent import AgentState
 from executor_tui.ui.registry import SECTIONS
 from executor_tui.ui.widgets.bars import CrumbBar
 from executor_tui.ui.widgets.rows import Rows
@@ -134,7 +135,6 @@ async def test_a_bare_terminal_of_60_by_20_is_enough_and_less_is_said(places: Pl
 async def test_new_things_are_marked_since_the_screen_was_last_left(desk: Desk) -> None:
     await desk.press("2")
     desk.clock.pass_s(60)
-    from executor_tui.domain.agent import AgentState
 
     await desk.store.agents.set_state("pm-001", AgentState.DEGRADED, "slow")
     await desk.press("1")
