@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TextIO
 from executor_tui.config.places import Places
 from executor_tui.domain.event import Event
 from executor_tui.logs import log_to_file, scrub
-from executor_tui.store.store import Store
 
 if TYPE_CHECKING:
     from executor_tui.node import Node
+    from executor_tui.store.store import Store
 
 
 def run(places: Places, *, as_json: bool) -> int:
@@ -26,6 +26,19 @@ def run(places: Places, *, as_json: bool) -> int:
 
 async def run_feed(places: Places, *, as_json: bool, started: "Callable[[Node], Awaitable[None]] | None" = None) -> None:
     """As `run`, inside a loop that already runs and with logging set up. `started` is called once the node is up."""
+    from executor_tui.core.gateway_child import end, launch_held
+
+    # First of all: it takes the longest to come up, and loads itself while this process does the same.
+    gateway = await launch_held(places)
+    try:
+        await _run_node(places, gateway, as_json=as_json, started=started)
+    finally:
+        await end(gateway)
+
+
+async def _run_node(
+    places: Places, gateway: asyncio.subprocess.Process, *, as_json: bool, started: "Callable[[Node], Awaitable[None]] | None"
+) -> None:
     from executor_tui.core.systemd import Notifier
     from executor_tui.node import running_node
 
@@ -35,7 +48,7 @@ async def run_feed(places: Places, *, as_json: bool, started: "Callable[[Node], 
         loop.add_signal_handler(number, stop.set)
     # Losing the terminal does not stop the fleet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    async with running_node(places) as node, asyncio.TaskGroup() as group:
+    async with running_node(places, gateway=gateway) as node, asyncio.TaskGroup() as group:
         if started is not None:
             await started(node)
         feed = group.create_task(print_feed(node.store, sys.stdout, as_json=as_json), name="line-feed")
@@ -47,7 +60,7 @@ async def run_feed(places: Places, *, as_json: bool, started: "Callable[[Node], 
         watchdog.cancel()
 
 
-async def print_feed(store: Store, out: TextIO, *, as_json: bool, after: int | None = None) -> None:
+async def print_feed(store: "Store", out: TextIO, *, as_json: bool, after: int | None = None) -> None:
     """Each new event as one line. A reader that goes away ends the feed, not the node."""
     seq = await store.events.last_seq() if after is None else after
     async for topics in store.feed():

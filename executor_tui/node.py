@@ -6,8 +6,9 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from executor_tui.config.load import Config, load
 from executor_tui.config.places import Places
@@ -27,36 +28,36 @@ from executor_tui.notify.start import messengers
 from executor_tui.store.store import Store, default_url
 from executor_tui.version import __version__
 
+if TYPE_CHECKING:
+    from executor_tui.core.recovery.report import WorkThen
+
 log = logging.getLogger(__name__)
 
 
 class Node:
     """Use `async with running_node(...)`, which starts and stops one."""
 
-    def __init__(self, store: Store, places: Places, config: Config, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, places: Places, config: Config, clock: Clock, gateway: asyncio.subprocess.Process | None = None
+    ) -> None:
         self.store, self.places, self.config, self.clock = store, places, config, clock
         self.id = node_id(places.state_dir)
         self.election = Election(store.leases, clock, self.id, config.executor.node.lease_s)
-        self.gateway = GatewayChild(places, clock, self._gateway_moved)
+        self.gateway = GatewayChild(places, clock, self._gateway_moved, gateway)
         self._tasks: list[asyncio.Task[None]] = []
-        self._wired = asyncio.Event()
+        self._wired, self._heard = asyncio.Event(), asyncio.Event()
         self._access: dict[tuple[str, str], str] = {}
 
     # -- start and stop ------------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Bring everything up. Returns once the node is registered and its loops run; recovery goes on in the background."""
-        from executor_tui.core.changes import workflow as change_workflow
-        from executor_tui.core.changes.host import ChangeHost
-        from executor_tui.core.containers.keeper import Keeper
-        from executor_tui.core.pipeline.runtime import Pipeline
         from executor_tui.core.power_recovery import Limits, PowerRecovery
-        from executor_tui.core.recovery import orphans
 
         limits = Limits(quarantine_after=self.config.executor.recovery.quarantine_after)
         self.recovery = PowerRecovery(
             self.store, self.places, self.clock, self.id, notification=lambda: self.config.notification, limits=limits,
-            orphans=lambda: orphans.collect(self.store, self.config, self.places),
+            orphans=self._orphans,
         )  # fmt: skip
         await self.recovery.begin()
         row = NodeRow(self.id, host_name(), os.getpid(), boot_id(), __version__, "", self.clock.now(), self.clock.now())
@@ -64,13 +65,23 @@ class Node:
         await self.store.events.add(Event("node.started", f"node {self.id} started on {row.host} (process {row.pid})"))
         # First of all: it takes the longest to come up, and recovery waits for it before it calls anybody offline.
         self._spawn("gateway", self.gateway.run)
+        await self.gateway.launched.wait()
+        # Loading these takes as long as the gateway takes to come up: it does so meanwhile.
+        from executor_tui.core.changes import workflow as change_workflow
+        from executor_tui.core.changes.host import ChangeHost
+        from executor_tui.core.containers.keeper import Keeper
+        from executor_tui.core.pipeline.runtime import Pipeline
+
         self.pipeline = Pipeline(self.store, self.places, self.config, self.clock, self.id, self.model_access)
         self.changes = ChangeHost(self.store, self.places, self._settings, self.id, wanted=self._leads, model_access=self.model_access)
         # Both kinds of work must find their way before DBOS comes up: it puts unfinished workflows back to work at once.
         change_workflow.use(self.changes.engine)
         await self.pipeline.launch()
         await self.changes.start()
-        parts = Parts(self.store, self.places, self.clock, self.id, self.election, self.pipeline, self.recovery, gateway_up=self.gateway.up)
+        parts = Parts(
+            self.store, self.places, self.clock, self.id, self.election, self.pipeline, self.recovery,
+            gateway_up=self.gateway.up, heard=self._heard,
+        )  # fmt: skip
         self.orchestrator = Orchestrator(parts, self.config)
         self._wired.set()
         self._spawn("orchestrator", self.orchestrator.run)
@@ -80,8 +91,13 @@ class Node:
         self._spawn("config-watch", self._watch_config)
         self.notifications = messengers(self.store, self._settings, self.places, self._leads)
         self._spawn("notifications", self.notifications.run)
-        self._spawn("lookout", Lookout(self.store, self.places.state_dir, self._settings, self._leads).run)
-        self._spawn("backups", Backups(self.store, self.places, lambda: self.config.executor.backups).run)
+        self._spawn("lookout", lambda: self._once_ready(Lookout(self.store, self.places.state_dir, self._settings, self._leads).run))
+        self._spawn("backups", lambda: self._once_ready(Backups(self.store, self.places, lambda: self.config.executor.backups).run))
+
+    async def _orphans(self) -> "Sequence[WorkThen]":
+        from executor_tui.core.recovery import orphans
+
+        return await orphans.collect(self.store, self.config, self.places)
 
     def _settings(self) -> Config:
         return self.config
@@ -103,6 +119,11 @@ class Node:
         await self.election.resign()
         await self.store.events.add(Event("node.stopped", f"node {self.id} stopped cleanly"))
         await self.recovery.clean_stop()
+
+    async def _once_ready(self, work: Callable[[], Awaitable[None]]) -> None:
+        """What can wait until recovery is done."""
+        await self.orchestrator.ready.wait()
+        await work()
 
     def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(self._keep(name, work), name=name))
@@ -131,10 +152,14 @@ class Node:
     # -- what the parts need of each other -----------------------------------------------------------------------------------------
 
     async def model_access(self, agent_id: str, project_id: str) -> tuple[str, str]:
-        """(base URL, virtual key) of the gateway for one agent at one project. Waits for the gateway; the key lives in memory only."""
+        """(base URL, virtual key) of the gateway for one agent at one project; the key lives in memory only.
+
+        Waits for the gateway, and after a start for the agents to be pinged: a thousand resumed projects would keep them from being heard.
+        """
         from executor_tui.core import virtual_keys
 
         await self.gateway.up.wait()
+        await self._heard.wait()
         known = self._access.get((agent_id, project_id))
         if known is None:
             name = f"{agent_id}/{project_id}" if project_id else agent_id
@@ -175,8 +200,13 @@ class Node:
 
 
 @asynccontextmanager
-async def running_node(places: Places, clock: Clock | None = None) -> AsyncIterator[Node]:
-    """A node of this state directory, up for as long as the block runs. Raises ConflictError, ConfigError, StoreError, VaultError."""
+async def running_node(
+    places: Places, clock: Clock | None = None, gateway: asyncio.subprocess.Process | None = None
+) -> AsyncIterator[Node]:
+    """A node of this state directory, up for as long as the block runs. Raises ConflictError, ConfigError, StoreError, VaultError.
+
+    `gateway` is a held one that has been started already; without it the node starts its own.
+    """
     clock = clock or SystemClock()
     config = load(places.config_dir)
     async with AsyncExitStack() as stack:
@@ -185,7 +215,7 @@ async def running_node(places: Places, clock: Clock | None = None) -> AsyncItera
         await check_at_start(places, url)
         store = await Store.open(url, clock)
         stack.push_async_callback(store.close)
-        node = Node(store, places, config, clock)
+        node = Node(store, places, config, clock, gateway)
         await node.start()
         try:
             yield node

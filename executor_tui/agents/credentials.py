@@ -1,8 +1,10 @@
 """The secrets of devices: taken from fleet_registry.json into the vault on first sight, opened from there after that."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
 
@@ -20,6 +22,8 @@ FILE = "fleet_registry.json"
 FIELDS = ("password", "token_value")
 
 log = logging.getLogger(__name__)
+_taking_in: "WeakKeyDictionary[Store, asyncio.Lock]" = WeakKeyDictionary()
+"""Several devices are opened at once; the first takes the secrets of all of them in."""
 
 
 def reference(agent_id: str, name: str) -> str:
@@ -64,6 +68,11 @@ async def take_in(store: Store, config: Config, places: Places) -> int:
 
     The file is read anew, since the settings in memory may be older, and rewritten last, so that a crash in between loses nothing.
     """
+    async with _taking_in.setdefault(store, asyncio.Lock()):
+        return await _take_in(store, config, places)
+
+
+async def _take_in(store: Store, config: Config, places: Places) -> int:
     taken: dict[tuple[str, str], str] = {}
     for entry in load_file(places.config_dir, FILE, FleetRegistry).agents:
         if entry.device is None:

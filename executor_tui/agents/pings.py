@@ -17,6 +17,9 @@ SLOW_MS = 1_000.0
 _DEVICE_PINGS = {Role.NETWORK: "executor_tui.agents.network", Role.PROXMOX: "executor_tui.agents.proxmox"}
 """Modules with `async def ping_device(agent, entry, store, config, places) -> Ping`."""
 
+OWN_PINGS = frozenset({*_DEVICE_PINGS, Role.DEEP_SEARCH})
+"""Roles that stand on more than the gateway; the agents of every other role are as well as it is."""
+
 
 class Pings:
     """One round of pings; an async context manager that owns the HTTP session."""

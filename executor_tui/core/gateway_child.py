@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from executor_tui.config.places import Places
 from executor_tui.domain.clock import Clock
@@ -26,24 +26,39 @@ class GatewayError(ExecutorError):
     """The gateway does not start; the message holds its last line."""
 
 
+async def launch_held(places: Places) -> asyncio.subprocess.Process:
+    """A gateway that loads itself and waits: it touches nothing before `GatewayChild` lets it go on, and ends when nobody does."""
+    words = ["--config", str(places.config_dir), "--state", str(places.state_dir), "--child", "--held"]
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "executor_tui.gateway", *words,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"}, cwd=places.state_dir,
+    )  # fmt: skip
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Take a held gateway down that nobody let go on; one that has ended already is left alone."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
 class GatewayChild:
-    """Runs `python -m executor_tui.gateway`. `on_url` is told each address it comes up at ("" when it went down)."""
+    """Runs `python -m executor_tui.gateway`. `on_url` is told each address it comes up at ("" when it went down).
+
+    `held` is its first life, when that has been started already (`launch_held`).
+    """
 
     def __init__(
-        self, places: Places, clock: Clock, on_url: Callable[[str], Awaitable[None]], *, port: int | None = None, extra: Sequence[str] = ()
+        self, places: Places, clock: Clock, on_url: Callable[[str], Awaitable[None]], held: asyncio.subprocess.Process | None = None
     ) -> None:
         self._places, self._clock, self._on_url = places, clock, on_url
-        self._port, self._extra = port, tuple(extra)
-        self._process: asyncio.subprocess.Process | None = None
+        self._held, self._process = held, held
         self.url = ""
         self.up = asyncio.Event()
-
-    def _command(self) -> list[str]:
-        command = [sys.executable, "-m", "executor_tui.gateway", "--config", str(self._places.config_dir)]
-        command += ["--state", str(self._places.state_dir), "--child"]
-        if self._port is not None:
-            command += ["--port", str(self._port)]
-        return [*command, *self._extra]
+        self.launched = asyncio.Event()
+        """Set once there is a process, or there could be none."""
 
     async def run(self) -> None:
         """Keep one gateway alive until cancelled; then stop it and wait for it."""
@@ -61,14 +76,13 @@ class GatewayChild:
 
     async def _run_once(self) -> str:
         """One life of the gateway; returns its last line on stderr."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            cwd=self._places.state_dir,
-        )
+        try:
+            held, self._held = self._held, None
+            self._process = held or await launch_held(self._places)
+            assert self._process.stdin is not None
+            self._process.stdin.write(b"go on\n")
+        finally:
+            self.launched.set()
         process, last = self._process, [""]
         errors = asyncio.create_task(_drain(process.stderr, last), name="gateway-stderr")
         try:

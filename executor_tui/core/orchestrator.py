@@ -15,7 +15,7 @@ from executor_tui.config.places import Places
 from executor_tui.core.election import Election
 from executor_tui.core.fleet import Pinger, ping_agents, sync_registry
 from executor_tui.core.serving import can_serve, missing_keys_text
-from executor_tui.domain.agent import Agent, AgentState
+from executor_tui.domain.agent import Agent, AgentState, Ping
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import ConflictError, ExecutorError, FencedError, StoreError
 from executor_tui.domain.event import Event, Level
@@ -71,6 +71,8 @@ class Parts:
     pinger: Pinger | None = None
     gateway_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while the gateway answers: most agents are as well as it is."""
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the agents have been pinged for the first time, or another node leads: what is resumed need not hold that up any more."""
 
 
 class Orchestrator:
@@ -122,6 +124,7 @@ class Orchestrator:
             await self._p.store.approvals.expire(self._p.clock.now())
             await self._adopt_from_dead_nodes()
         else:
+            self._p.heard.set()
             self.ready.set()
 
     async def _take_office(self) -> None:
@@ -164,10 +167,14 @@ class Orchestrator:
 
     # -- pings ---------------------------------------------------------------------------------------------------------------------
 
-    async def _ping_once_the_gateway_is_up(self) -> tuple[Agent, ...]:
-        """Right after a start nobody could answer: the gateway is given a moment to come up."""
-        await self._wait_for(self._p.gateway_up, GATEWAY_START_S)
-        return await self.ping_all()
+    async def _ping_once_the_gateway_is_up(self) -> tuple[Ping, ...]:
+        """Right after a start nobody could answer: the gateway is given a moment to come up. The answers are recorded already."""
+        try:
+            await self._wait_for(self._p.gateway_up, GATEWAY_START_S)
+            await self._ping_round()
+        finally:
+            self._p.heard.set()
+        return ()
 
     async def _wait_for(self, event: asyncio.Event, seconds: float) -> None:
         """Until the event is set, or `seconds` of the clock have passed."""
@@ -190,16 +197,19 @@ class Orchestrator:
             self._ping_now.clear()
             if self._p.election.leads:
                 try:
-                    await self.ping_all()
+                    await self._ping_round()
                 except StoreError as exc:
                     log.error("pings: %s", exc.message)
 
     async def ping_all(self) -> tuple[Agent, ...]:
         """Ping every agent of the registry concurrently under the deadline; returns them as they are now."""
+        await self._ping_round()
+        return await self._p.store.agents.list()
+
+    async def _ping_round(self) -> None:
         agents = await self._p.store.agents.list()
         deadline_s = self.config.executor.node.ping_deadline_s
         await ping_agents(self._p.store, agents, self.config, self._p.places, deadline_s=deadline_s, pinger=self._p.pinger)
-        return await self._p.store.agents.list()
 
     # -- work ----------------------------------------------------------------------------------------------------------------------
 
@@ -249,11 +259,7 @@ class Orchestrator:
 
     async def _fleet_takes_work(self) -> bool:
         """Every project role has an agent that is not paused (a registry without project agents uses the built-in ones)."""
-        agents = [a for a in await self._p.store.agents.list() if a.type == "project"]
-        by_role: dict[str, list[Agent]] = {}
-        for agent in agents:
-            by_role.setdefault(agent.role, []).append(agent)
-        return all(any(not a.paused for a in group) for group in by_role.values())
+        return not await self._p.store.agents.all_paused()
 
     async def ask_user_multi_account(self, project: Project) -> Question:
         """Request API keys from the user, as nothing can serve this project. One open question however many projects wait."""

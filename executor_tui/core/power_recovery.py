@@ -260,7 +260,7 @@ class PowerRecovery:
 
     async def _agents_then(self, checkpoints: Mapping[str, Checkpoint], then: Mapping[str, str], heard: bool) -> list[AgentThen]:
         found = []
-        for agent in await self._store.agents.list():
+        for agent in await self._store.agents.in_short():
             checkpoint = checkpoints.get(agent.id)
             before = checkpoint.state if checkpoint else then.get(agent.id) or self._before.agents.get(agent.id, "")
             after, reason = (str(agent.state), agent.reason) if heard else (reports.UNKNOWN, "not heard of in time")

@@ -69,7 +69,7 @@ class Searcher:
 
 async def search_agent(store: Store) -> str:
     """The id of the agent that searches: a free one of the registry, else the usual name."""
-    found: list[Agent] = [a for a in await store.agents.list() if a.role is Role.DEEP_SEARCH and not a.paused]
+    found: list[Agent] = [a for a in await store.agents.of_role(Role.DEEP_SEARCH) if not a.paused]
     idle = [a for a in found if a.state is not AgentState.BUSY]
     return (idle or found)[0].id if found else DEFAULT_AGENT
 

@@ -1,7 +1,9 @@
 """`python -m executor_tui.gateway`: the gateway as a process of its own.
 
 Prints one JSON line, `{"gateway": {"url": …, "pid": …}}`, once it listens. With `--child` it ends when its standard input closes, so it
-never outlives the node that started it, however that one died. SIGTERM and SIGINT end it in order: no new requests, calls settled.
+never outlives the node that started it, however that one died. With `--held` too, it loads what it is made of and touches nothing until a
+line comes on its standard input: a node starts it so before it has loaded itself. SIGTERM and SIGINT end it in order: no new requests,
+calls settled.
 """
 
 import argparse
@@ -24,7 +26,9 @@ YOUNG_OBJECTS = 10_000
 """New objects after which the collector looks for cycles among them; Python's own 700 is a fraction of one request's."""
 
 
-async def run(places: Places, host: str | None, port: int | None, *, child: bool, listening: Callable[[str], None] | None = None) -> None:
+async def run(
+    places: Places, host: str | None, port: int | None, *, child: bool, held: bool = False, listening: Callable[[str], None] | None = None
+) -> None:
     """Serve until told to stop; `listening` is told the URL. Raises ExecutorError when it cannot start."""
     from executor_tui.gateway.serve import Gateway
 
@@ -32,7 +36,10 @@ async def run(places: Places, host: str | None, port: int | None, *, child: bool
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watcher = asyncio.create_task(_until_stdin_closes(stop), name="parent") if child else None
+    parent = await _stdin() if child else None
+    if parent is not None and held and not await parent.readline():
+        return
+    watcher = asyncio.create_task(_until_it_ends(parent, stop), name="parent") if parent is not None else None
     gateway = Gateway(places, host=host, port=port, child=child)
     try:
         url = await gateway.start()
@@ -51,12 +58,15 @@ def _print_url(url: str) -> None:
     sys.stdout.flush()
 
 
-async def _until_stdin_closes(stop: asyncio.Event) -> None:
-    """The other end of our standard input is held by the parent alone: when it is gone, so are we."""
+async def _stdin() -> asyncio.StreamReader:
     reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return reader
+
+
+async def _until_it_ends(parent: asyncio.StreamReader, stop: asyncio.Event) -> None:
+    """The other end of our standard input is held by the parent alone: when it is gone, so are we."""
+    while await parent.read(4096):
         pass
     stop.set()
 
@@ -83,12 +93,13 @@ def main() -> int:
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     parser.add_argument("--child", action="store_true", help="end when standard input closes")
+    parser.add_argument("--held", action="store_true", help="with --child: touch nothing until a line comes on standard input")
     given = parser.parse_args()
     places = find_places(given.config, given.state)
     log_to_file(places.state_dir / LOG_FILE)
     raise_open_files()
     try:
-        asyncio.run(run(places, given.host, given.port, child=given.child))
+        asyncio.run(run(places, given.host, given.port, child=given.child, held=given.held))
     except ExecutorError as exc:
         logging.getLogger(__name__).error("%s", exc.message)
         sys.stderr.write(f"executor: {exc.message}" + (f" ({exc.hint})" if exc.hint else "") + "\n")

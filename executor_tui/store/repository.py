@@ -59,7 +59,7 @@ class Repository(Generic[T]):
         return None if row is None else from_row(self.cls, row)
 
     async def _many(self, statement: Executable) -> tuple[T, ...]:
-        return from_rows(self.cls, await self.db.all(statement))
+        return from_rows(self.cls, *await self.db.table(statement))
 
     async def _insert(self, item: T, event: Event | None = None, fence: Lease | None = None) -> None:
         async with self.db.write(*self._topics(event), fence=fence) as conn:

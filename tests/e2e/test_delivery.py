@@ -97,10 +97,10 @@ async def test_a_second_node_on_one_state_directory_is_turned_away_in_one_line(p
 async def test_a_clean_stop_leaves_nothing_running_and_needs_no_report(places: Places, node: NodeProcess, shared: Store) -> None:
     await node.start()
 
-    async def gateway_is_up() -> bool:
-        return any(n.gateway_url for n in await shared.nodes.list())
+    async def up() -> bool:
+        return any(n.gateway_url for n in await shared.nodes.list()) and bool(await shared.events.tail(kinds=("node.leads",)))
 
-    await until(shared, gateway_is_up)
+    await until(shared, up)
     children = subprocess.run(["pgrep", "-P", str(node.pid)], capture_output=True, text=True, check=False).stdout.split()
     assert children
     assert await node.stop() == 0

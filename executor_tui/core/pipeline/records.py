@@ -18,7 +18,7 @@ SUMMARY_CHARS = 160
 
 async def take_agent(parts: Parts, role: Role) -> Agent:
     """An agent of the role that takes work: a free one, else any; made when the registry has none. Raises WaitError when all pause."""
-    agents = [a for a in await parts.store.agents.list() if a.role is role]
+    agents = await parts.store.agents.of_role(role)
     if not agents:
         agent = Agent(f"{role}-001", PROJECT_AGENTS[role].title, AgentType.PROJECT, role, state_since=parts.clock.now())
         await parts.store.agents.put(agent, Event("agent.registered", f"{agent.name} joined the fleet", agent_id=agent.id))
@@ -54,7 +54,7 @@ async def checkpoint(parts: Parts, agent_id: str, state: AgentState, project: Pr
 
 async def release_agents(parts: Parts, project_id: str, but: Role | None = None) -> None:
     """Agents that worked on this project are free again, all but those of one role."""
-    for agent in await parts.store.agents.list():
+    for agent in await parts.store.agents.at_projects():
         if agent.project_id == project_id and agent.role is not but:
             await parts.store.agents.set_state(agent.id, AgentState.ONLINE, "", task="", project_id=None, progress_at=parts.clock.now())
             await parts.store.checkpoints.save(Checkpoint(agent.id, AgentState.ONLINE))
