@@ -1,11 +1,14 @@
 """config/executor.json: how this Executor runs."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from executor_tui.config.base import Settings
 from executor_tui.domain.change import Risk
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+EnvironmentValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4096)]
 
 
 class NodeSettings(Settings):
@@ -40,6 +43,8 @@ class SandboxSettings(Settings):
     memory_mb: int = Field(default=2048, ge=64)
     processes: int = Field(default=256, ge=8)
     output_kb: int = Field(default=1024, ge=16)
+    environment: dict[EnvironmentName, EnvironmentValue] = Field(default_factory=dict, max_length=64)
+    """Variables for every command of a project, on top of the plain ones. No place for secrets: generated code reads them."""
     unsafe_local: bool = False
     """Run generated code on this host without a sandbox. Shown in the console for as long as it is on."""
 

@@ -75,7 +75,11 @@ class World:
         write_atomically(folder / "models.json", as_json(models_document(models, urls)))
         write_atomically(folder / "hydra_keys.json", as_json(keys_document(self.upstreams)))
         write_atomically(folder / "fleet_registry.json", as_json(self._fleet()))
-        settings = {"gateway": {"port": 0, "approval_wait_s": 300}, "node": {"ping_every_s": 5}, "projects": {"budget_usd": 5.0}}
+        settings = {
+            "gateway": {"port": 0, "approval_wait_s": 300}, "node": {"ping_every_s": 5}, "projects": {"budget_usd": 5.0},
+            # The lab's projects are plain: what else is installed beside pytest here is not loaded at each of their test runs.
+            "sandbox": {"environment": {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}},
+        }  # fmt: skip
         write_atomically(folder / "executor.json", as_json(settings))
 
     def _fleet(self) -> dict[str, Any]:

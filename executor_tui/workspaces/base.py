@@ -38,7 +38,8 @@ class RunLimits:
     """Bounds of one command. Reaching one ends the command and everything it started.
 
     `time_s` is wall time. `memory_bytes` and `processes` (threads count) are for all its processes together, `output_bytes` for stdout and
-    stderr together, `disk_bytes` for what it may add to the workspace, its home and its /tmp, and for any single file.
+    stderr together, `disk_bytes` for what it may add to the workspace, its home and its /tmp, and for any single file. `environment` are
+    names and values on top of the plain ones that every command gets.
     """
 
     time_s: float = 120.0
@@ -46,6 +47,7 @@ class RunLimits:
     processes: int = 256
     output_bytes: int = 8 * MIB
     disk_bytes: int = 2 * GIB
+    environment: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("time_s", "memory_bytes", "processes", "output_bytes", "disk_bytes"):

@@ -25,7 +25,7 @@ def confined_job(sandbox: Sandbox, tree: Path, scratch: Path, argv: Sequence[str
     if sandbox.leave_root:
         give_tree(tree, uid_of(tree))
     job = Job(
-        argv=sandbox.command_line(tree, scratch, argv, limits.processes),
+        argv=sandbox.command_line(tree, scratch, argv, limits.processes, limits.environment),
         cwd="/",
         env={"PATH": os.defpath},
         watched=[str(tree), str(scratch)],

@@ -128,7 +128,7 @@ class LocalWorkspace(Tree):
         job = Job(
             argv=words_of(command, "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"),
             cwd=self._place,
-            env={**env, **plain_environment()},
+            env={**env, **plain_environment(), **dict(limits.environment)},
             watched=[self._place, str(self._scratch)],
             time_s=limits.time_s,
             memory_bytes=limits.memory_bytes,

@@ -13,7 +13,7 @@ What is measured behind the choices:
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +67,13 @@ class Sandbox:
     shell: str = "/bin/sh"
     machine: str = ""
 
-    def command_line(self, tree: Path, scratch: Path, argv: Sequence[str], processes: int) -> list[str]:
-        """The words that run `argv` confined to `tree`; `scratch` holds the directories made by `prepare_scratch`."""
+    def command_line(
+        self, tree: Path, scratch: Path, argv: Sequence[str], processes: int, more: Sequence[tuple[str, str]] = ()
+    ) -> list[str]:
+        """The words that run `argv` confined to `tree`; `scratch` holds the directories made by `prepare_scratch`.
+
+        `more` are variables of the environment on top of the plain ones.
+        """
         return [
             self.bwrap,
             *self._namespaces(),
@@ -79,7 +84,7 @@ class Sandbox:
             *_words("--bind", str(tree), TREE, "--ro-bind", str(tree / ".git"), f"{TREE}/.git"),
             *_words("--remount-ro", "/dev", "--remount-ro", "/"),
             *_words("--chdir", TREE, "--clearenv"),
-            *self._environment(),
+            *self._environment(dict(more)),
             *_words("--json-status-fd", STATUS_FD),
             *(_words("--seccomp", FILTER_FD) if seccomp.known(self.machine) else []),
             "--",
@@ -100,10 +105,10 @@ class Sandbox:
         no_more = ["--disable-userns"] if self.version >= (0, 8) else []
         return ["--unshare-user", *no_more, *words]
 
-    def _environment(self) -> list[str]:
+    def _environment(self, more: Mapping[str, str]) -> list[str]:
         path = ":".join((*self.python_bin, *DEFAULT_PATH))
         values = {"PATH": path, "HOME": HOME, "USER": USER, "LOGNAME": USER, "SHELL": self.shell, **plain_environment()}
-        values |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+        values |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*", **more}
         return [word for name, value in values.items() for word in ("--setenv", name, value)]
 
     def _descent(self, tree: Path, processes: int) -> list[str]:

@@ -215,7 +215,7 @@ class SshWorkspace(Tree):
         job = Job(
             argv=words_of(command, facts["shell"]),
             cwd=self.directory,
-            env={"PATH": facts["path"], "HOME": facts["home"], **plain_environment()},
+            env={"PATH": facts["path"], "HOME": facts["home"], **plain_environment(), **dict(bounds.environment)},
             watched=[self.directory],
             time_s=bounds.time_s,
             memory_bytes=bounds.memory_bytes,

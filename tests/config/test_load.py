@@ -119,6 +119,13 @@ def test_no_json_at_all_makes_the_loader_fail_otherwise(data: object) -> None:
             assert exc.message.startswith("x.json: ")
 
 
+@pytest.mark.parametrize("environment", [{"1A": "x"}, {"A=B": "x"}, {"A": "x\0y"}, {"A": 1}, {"": "x"}])
+def test_a_variable_that_no_program_could_be_given_is_named(tmp_path: Path, environment: dict[str, object]) -> None:
+    write(tmp_path, "executor.json", {"sandbox": {"environment": environment}})
+    with pytest.raises(ConfigError, match=r"executor\.json: sandbox\.environment"):
+        load(tmp_path)
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "executor.json").write_bytes(b"\xff\xfe\x00{")
     with pytest.raises(ConfigError, match="cannot be read"):

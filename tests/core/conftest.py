@@ -144,6 +144,7 @@ async def pipeline_on(
     from executor_tui.core.pipeline.runtime import Pipeline
 
     clock = clock or SystemClock()
+    settings["sandbox"] = {"environment": {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}} | settings.get("sandbox", {})
     if settings:
         (places.config_dir / "executor.json").write_text(json.dumps(settings))
 

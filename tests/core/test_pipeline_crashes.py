@@ -64,7 +64,8 @@ class Nodes:
 async def test_a_project_whose_node_is_killed_at_every_point_is_delivered_and_nothing_is_done_twice(
     places: Places, model_server: Any, tmp_path: Path, run_git: Any
 ) -> None:
-    (places.config_dir / "executor.json").write_text(json.dumps({"projects": {"max_rounds": 1}}))
+    settings = {"projects": {"max_rounds": 1}, "sandbox": {"environment": {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}}}
+    (places.config_dir / "executor.json").write_text(json.dumps(settings))
     source = tmp_path / "source"
     source.mkdir()
     run_git(source, "init", "-q", "-b", "main")

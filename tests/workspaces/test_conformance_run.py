@@ -249,6 +249,15 @@ async def test_the_tools_of_the_workspace_are_known(workspace: Workspace) -> Non
     assert "Python 3." in tools.describe()
 
 
+async def test_variables_that_are_given_are_there_and_no_others_of_ours(
+    workspace: Workspace, limits: RunLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS", "canary")
+    given = replace(limits, environment=(("COLOUR", "teal and 'blue'"), ("PAGER", "more")))
+    result = await workspace.run('echo "$COLOUR|$PAGER|$OURS|$NO_COLOR"', given)
+    assert result.stdout_tail.strip() == "teal and 'blue'|more||1"
+
+
 async def test_a_test_run_says_by_its_code_whether_it_passed(workspace: Workspace, limits: RunLimits) -> None:
     test = "import unittest\nclass T(unittest.TestCase):\n    def test_sum(self):\n        self.assertEqual(1 + 1, {})\n"
     command = (await workspace.toolchain()).test_command

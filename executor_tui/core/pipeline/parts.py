@@ -45,7 +45,8 @@ class Parts:
     def limits(self) -> RunLimits:
         """Bounds of one command of generated code."""
         box = self.config.executor.sandbox
-        return RunLimits(box.time_s, box.memory_mb * 1024 * 1024, box.processes, box.output_kb * 1024)
+        more = tuple(box.environment.items())
+        return RunLimits(box.time_s, box.memory_mb * 1024 * 1024, box.processes, box.output_kb * 1024, environment=more)
 
     async def workspace(self, project: Project) -> Workspace:
         """The project's workspace, opened once in this process."""

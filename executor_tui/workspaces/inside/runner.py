@@ -29,6 +29,8 @@ from executor_tui.workspaces.inside.wire import Wire
 
 LOOK_EVERY_S = 0.05
 LOOK_SHARE = 0.1
+LOOKS, BETWEEN_LOOKS_S = 3, 0.01
+"""Before a command is ended for its memory: one look may fall between a fork and the sharing of its pages."""
 PIECE_BYTES = 65536
 OPEN_FILES = 4096
 NICENESS = 5
@@ -176,8 +178,7 @@ class _Run:
                 self._reason = self._reason or job.DISK
 
     def _look(self) -> None:
-        ours = (self._disk.pid,)
-        tree = [process for process in proctree.descendants(os.getpid()) if process.pid not in ours and not process.zombie]
+        tree = self._tree()
         count = sum(process.threads for process in tree)
         memory = self._memory_of(tree)
         self._peak_memory = max(self._peak_memory, memory)
@@ -189,12 +190,18 @@ class _Run:
         elif self._disk.exceeded(tree):
             self._reason = job.DISK
 
+    def _tree(self) -> list[proctree.Process]:
+        return [process for process in proctree.descendants(os.getpid()) if process.pid != self._disk.pid and not process.zombie]
+
     def _memory_of(self, tree: list[proctree.Process]) -> int:
-        """Cheaply while it is surely within the limit; else exactly, and twice, as a fork in between counts shared pages too often."""
+        """Cheaply while it is surely within the limit; else exactly, and three times, as a fork in between counts shared pages too often."""
         memory = sum(process.resident_bytes for process in tree)
-        for _ in range(2):
+        for look in range(LOOKS):
             if memory <= self._spec.memory_bytes:
                 break
+            if look:
+                time.sleep(BETWEEN_LOOKS_S)
+                tree = self._tree()
             memory = min(memory, proctree.shared_out_bytes(tree))
         return memory
 
