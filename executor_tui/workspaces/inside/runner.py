@@ -194,7 +194,7 @@ class _Run:
         return [process for process in proctree.descendants(os.getpid()) if process.pid != self._disk.pid and not process.zombie]
 
     def _memory_of(self, tree: list[proctree.Process]) -> int:
-        """Cheaply while it is surely within the limit; else exactly, and three times, as a fork in between counts shared pages too often."""
+        """Cheaply while it is surely within the limit; else exactly, more than once: a fork in between counts shared pages too often."""
         memory = sum(process.resident_bytes for process in tree)
         for look in range(LOOKS):
             if memory <= self._spec.memory_bytes:
