@@ -106,7 +106,7 @@ async def test_a_clean_stop_leaves_nothing_running_and_needs_no_report(places: P
     assert await node.stop() == 0
     for child in children:
         assert not Path(f"/proc/{child}").exists()
-    await NodeProcess(places).start()
+    await node.start()
 
     async def leads_again() -> bool:
         events = await shared.events.tail(kinds=("node.leads",))
@@ -116,10 +116,5 @@ async def test_a_clean_stop_leaves_nothing_running_and_needs_no_report(places: P
     assert await shared.reports.list() == ()
     leader = await shared.leases.leader()
     assert leader is not None
-    found = await shared.nodes.get(leader.holder)
-    subprocess.run(["kill", str(found.pid)], check=True)
-
-    async def stopped() -> bool:
-        return (await shared.nodes.get(found.id)).stopped_at is not None
-
-    await until(shared, stopped)
+    assert await node.stop() == 0
+    assert (await shared.nodes.get(leader.holder)).stopped_at is not None

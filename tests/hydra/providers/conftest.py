@@ -37,7 +37,7 @@ class Bench:
         """A call that would succeed; `body` is merged into it, other names replace fields."""
         model = "claude-opus-4-5" if self.upstream == "anthropic" else "gpt-4o"
         body: dict[str, Any] = {"model": model, "messages": MESSAGES, "max_tokens": 100, **more.pop("body", {})}
-        call = ProviderCall(self.wire, model, body, self.base_url, self.secret, first_token_s=5.0, stall_s=5.0, total_s=20.0)
+        call = ProviderCall(self.wire, model, body, self.base_url, self.secret, first_token_s=30.0, stall_s=30.0, total_s=60.0)
         return replace(call, **more)
 
     def tools(self) -> list[dict[str, Any]]:
