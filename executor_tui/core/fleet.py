@@ -38,7 +38,7 @@ def role_of(entry: AgentEntry) -> Role:
 
 async def sync_registry(store: Store, config: Config) -> None:
     """Make the agents table match fleet_registry.json: new ones added, changed ones updated, removed ones forgotten unless at work."""
-    known = {agent.id: agent for agent in await store.agents.list()}
+    known = {agent.id: agent for agent in await store.agents.in_short()}
     wanted = {entry.id: entry for entry in config.fleet_registry.agents}
     for entry in wanted.values():
         device = f"{entry.device.kind}://{entry.device.host}" if entry.device else ""

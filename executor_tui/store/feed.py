@@ -11,8 +11,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
 from typing import Any
 
-import psycopg
-
 from executor_tui.domain.clock import Clock
 from executor_tui.domain.errors import StoreError
 from executor_tui.store.database import Database
@@ -116,6 +114,8 @@ def _unless_locked(conn: sqlite3.Connection, query: str) -> list[tuple[Any, ...]
 
 
 async def _listen(db: Database, learn: Callable[[Revisions], None]) -> None:
+    import psycopg  # only where there is a Postgres
+
     try:
         async with await psycopg.AsyncConnection.connect(db.url.replace("+psycopg", ""), autocommit=True) as conn:
             await conn.execute("LISTEN executor")
