@@ -72,7 +72,7 @@ class Agents(Repository[Agent]):
         await self.set_state(ping.agent_id, ping.state, ping.reason, latency_ms=ping.latency_ms)
 
     async def in_short(self) -> tuple[Agent, ...]:
-        """Every agent, of its fields only who it is, its device, its state with reason and time, and its work: half of what `list` takes."""
+        """Every agent, of its fields only who it is, its device, its state with reason and time, its work: half of what `list` takes."""
         c = self.table.c
         columns = (c.id, c.name, c.type, c.role, c.state, c.reason, c.state_since, c.project_id, c.task, c.device)
         return await self._many(select(*columns).order_by(c.id))
