@@ -36,6 +36,13 @@ class SettingsScreen(ConsoleScreen[Told]):
     def compose_body(self) -> ComposeResult:
         yield Rows(COLUMNS, lambda e: f"{e.group} {e.name} {e.value}", self.now, id="settings")
 
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show_theme())
+
+    def _show_theme(self) -> None:
+        if self.view is not None:
+            self.present(self.view)
+
     async def fetch(self, store: "Store", at: datetime | None) -> Told:
         return await settings.fetch(store)
 
