@@ -141,7 +141,7 @@ class Operations:
         async def use(store: "Store") -> str:
             from executor_tui.core.changes import requests
 
-            return f"{(await requests.take_back(store, change_id, self.operator)).id} takes {change_id} back, once it is consented to"
+            return f"{(await requests.take_back(store, change_id, self.operator)).id} takes {change_id} back, a change like any other"
 
         return await self._write(use)
 

@@ -145,8 +145,7 @@ async def pipeline_on(
 
     clock = clock or SystemClock()
     settings["sandbox"] = {"environment": {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}} | settings.get("sandbox", {})
-    if settings:
-        (places.config_dir / "executor.json").write_text(json.dumps(settings))
+    (places.config_dir / "executor.json").write_text(json.dumps(settings))
 
     async def access(agent_id: str, project_id: str) -> tuple[str, str]:
         return server.url, SECRET

@@ -55,7 +55,7 @@ class ChangeScreen(TextScreen[ChangeView]):
         elif not receipt.undo:
             self.console.say(Cell("nothing can take this change back", "warn"))
         else:
-            consequence = "It is planned against the device as it is now, and waits for consent like every other change."
+            consequence = "It is planned against the device as it is now, and needs the consent that any such change needs."
             self.console.confirm(f"Take back {self.change_id}?", consequence, lambda: [self.console.operations.take_back(self.change_id)])
 
     def _facts(self, view: ChangeView) -> list[Line]:
