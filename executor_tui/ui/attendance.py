@@ -1,5 +1,6 @@
 """Who sits at this console: the row by which other operators see us, and what we have open."""
 
+import asyncio
 import getpass
 import os
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from executor_tui.domain.errors import ExecutorError
 from executor_tui.domain.ids import new_id
 
 if TYPE_CHECKING:
+    from executor_tui.domain.node import Operator
+    from executor_tui.store.store import Store
     from executor_tui.ui.link import StoreLink
 
 SEEN_EVERY_S = 20.0
@@ -40,7 +43,10 @@ class Attendance:
     def __init__(self, link: "StoreLink", who: Identity) -> None:
         self.link, self.who = link, who
         self.id = new_id("opr")
+        self._asked = False
         self._attached = False
+        self._left = False
+        self._turn = asyncio.Lock()  # taken on the store's loop only: a leaver waits for its own arrival to be written, or not
         self.problem = ""
 
     async def seen(self, screen: str, looking_at: str, view_only: bool) -> None:
@@ -52,7 +58,8 @@ class Attendance:
             if self._attached:
                 await self.link.read(lambda store: store.operators.seen(self.id, screen, looking_at))
             else:
-                await self.link.read(lambda store: store.operators.attach(row))
+                self._asked = True
+                await self.link.read(lambda store: self._arrive(store, row))
                 self._attached = True
             self.problem = ""
         except ExecutorError as error:
@@ -60,15 +67,26 @@ class Attendance:
             self.problem = error.message
 
     async def leave(self) -> None:
-        if not self._attached:
+        self._left = True
+        if not self._asked:
             return
         try:
-            await self.link.read(lambda store: store.operators.detach(self.id))
-            self._attached = False
+            await self.link.read(self._depart)
+            self._asked = self._attached = False
         except ExecutorError as error:
             self.problem = error.message
 
     def part(self) -> None:
         """Leave from outside the console's loop, when it ended without leaving."""
-        if self._attached:
-            self.link.last_words(lambda store: store.operators.detach(self.id))
+        self._left = True
+        if self._asked:
+            self.link.last_words(self._depart)
+
+    async def _arrive(self, store: "Store", row: "Operator") -> None:
+        async with self._turn:
+            if not self._left:
+                await store.operators.attach(row)
+
+    async def _depart(self, store: "Store") -> None:
+        async with self._turn:
+            await store.operators.detach(self.id)
