@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dbos import DBOS, DBOSConfig
 
 from executor_tui.config.places import Places
-from executor_tui.store.database import normal_url
+from executor_tui.store.database import IDLE_IN_TRANSACTION_S, normal_url
 
 APPLICATION_VERSION = "1"
 """Bumped by hand when the steps of a workflow change: DBOS resumes only what was begun under the same version."""
@@ -59,6 +59,7 @@ async def launch(places: Places, database_url: str, executor_id: str) -> None:
         "enable_otlp": False,
         "log_level": "WARNING",
         "notification_listener_polling_interval_sec": POLL_S,
+        "sys_db_idle_transaction_timeout_sec": IDLE_IN_TRANSACTION_S,
     }
     DBOS(config=config)
     # On the loop's own thread: DBOS runs coroutines on the loop it was launched from, and on a thread of its own when there is none.

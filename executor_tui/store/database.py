@@ -21,6 +21,8 @@ from executor_tui.store import tables
 
 LEADER = "leader"
 BUSY_TIMEOUT_S = 10.0
+IDLE_IN_TRANSACTION_S = 10.0
+"""A machine that froze in the middle of a transaction lets go of its rows after this: the next leader must not wait for it to thaw."""
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
 
@@ -41,7 +43,9 @@ class Database:
 
     def _engine(self, write: bool) -> AsyncEngine:
         if not self.is_sqlite:
-            return create_async_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+            engine = create_async_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+            event.listen(engine.sync_engine, "connect", _configure_postgres)
+            return engine
         engine = create_async_engine(
             self.url,
             poolclass=AsyncAdaptedQueuePool,
@@ -148,6 +152,14 @@ def _configure_sqlite(dbapi_connection: Any, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _configure_postgres(dbapi_connection: Any, _record: object) -> None:
+    # A statement and not a start-up option: poolers between us and the server refuse options they do not know.
+    cursor = dbapi_connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_IN_TRANSACTION_S * 1000)}")
+    cursor.close()
+    dbapi_connection.commit()  # or it would be undone with the first rollback
 
 
 async def _check_fence(conn: AsyncConnection, fence: Lease) -> None:

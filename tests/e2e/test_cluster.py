@@ -1,7 +1,6 @@
 """Two machines with one database are one Executor: one leads, and what a dead one was doing is finished by the other."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -102,16 +101,7 @@ async def test_a_leader_that_froze_past_its_lease_finds_itself_replaced(cluster:
     async def adopted() -> bool:
         return any(e.kind == "project.travelled" for e in await seen.events.after(0))
 
-    for _ in range(6):
-        with contextlib.suppress(TimeoutError):
-            await until(seen, adopted, 20)
-            break
-        # It may have been frozen in the middle of a transaction, with rows locked: it is let come to the end of that, and frozen again.
-        os.kill(first.pid, signal.SIGCONT)
-        await asyncio.sleep(0.2)
-        os.kill(first.pid, signal.SIGSTOP)
-    else:
-        pytest.fail("the frozen leader's project went nowhere else")
+    await until(seen, adopted, 60)  # also when it froze in the middle of a transaction: Postgres lets go of its rows after ten seconds
     os.kill(first.pid, signal.SIGCONT)
     project = await final(seen, "prj-1", 200)
     operator.cancel()

@@ -5,11 +5,13 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy import select, update
 
 from executor_tui.config.places import Places
 from executor_tui.domain.clock import ManualClock
 from executor_tui.domain.errors import StoreError
 from executor_tui.domain.project import Project
+from executor_tui.store import database, tables
 from executor_tui.store.store import DATABASE_FILE, Store, default_url
 
 
@@ -67,3 +69,30 @@ async def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     with pytest.raises(StoreError):
         await store.projects.create(Project("prj-1", "the same id"))
     assert len(await store.events.tail()) == 1
+
+
+async def test_rows_of_one_that_froze_in_a_transaction_are_let_go(
+    postgres_database: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "IDLE_IN_TRANSACTION_S", 0.3)
+    frozen, successor = await Store.open(postgres_database, clock), await Store.open(postgres_database, clock)
+    await frozen.projects.create(Project("prj-1", "goal"))
+    with pytest.raises(StoreError, match="idle-in-transaction timeout"):
+        async with frozen.db.write() as conn:
+            await conn.execute(update(tables.projects).values(detail="never committed"))
+            await successor.projects.update("prj-1", detail="went on")
+            await conn.execute(select(tables.projects))
+    assert [p.detail for p in await frozen.projects.list()] == ["went on"]
+    await frozen.close()
+    await successor.close()
+
+
+async def test_every_connection_to_postgres_says_how_long_it_may_be_idle_with_rows_locked(
+    postgres_database: str, clock: ManualClock
+) -> None:
+    store = await Store.open(postgres_database, clock)
+    async with store.db.read() as conn:
+        assert (await conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout")).scalar() == "10s"
+        await conn.rollback()
+        assert (await conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout")).scalar() == "10s"
+    await store.close()
