@@ -60,7 +60,7 @@ class ExecutorApp(Shell, inherit_bindings=False):
     @property
     def top(self) -> "ConsoleScreen[Any] | None":
         """The screen in front, unless a modal is."""
-        return self.screen if isinstance(self.screen, ConsoleScreen) else None
+        return self.in_front if isinstance(self.in_front, ConsoleScreen) else None
 
     @property
     def default_budget_usd(self) -> float | None:

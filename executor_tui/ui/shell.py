@@ -254,8 +254,8 @@ class Shell(App[int], inherit_bindings=False):
 
     def be_seen(self) -> None:
         """Tell other operators where we are."""
-        if self.link.open:
-            screen = self.screen
+        screen = self.in_front
+        if self.link.open and screen is not None:
             where = self.current_mode
             looking = screen.looking_at() if hasattr(screen, "looking_at") else ""
             start(self, partial(self.attendance.seen, where, looking, self.view_only), "seen", exclusive=True)
@@ -328,9 +328,14 @@ class Shell(App[int], inherit_bindings=False):
         """What the other screens are made of has been read."""
 
     @property
+    def in_front(self) -> "Screen[Any] | None":
+        """The screen in front; None once the console is ending, when messages may still come in."""
+        return self.screen if self.screen_stack else None
+
+    @property
     def reading(self) -> bool:
         """Whether the screen in front has not been read yet, and still can be."""
-        return self.store_problem is None and self.screen.has_class("-loading")
+        return self.store_problem is None and self.in_front is not None and self.in_front.has_class("-loading")
 
     def choose_theme(self, name: str) -> None:
         """Change the colours, and remember it: what an operator chose goes before what is configured."""
@@ -431,14 +436,19 @@ class Shell(App[int], inherit_bindings=False):
 
     def hears(self, event: events.Event, arrived_s: float) -> bool:
         """Whether the screen in front takes input that arrived at a moment; an approval does not before it has been seen."""
-        screen = self.screen if self.screen_stack else None
+        screen = self.in_front
         return screen.hears(event, arrived_s) if isinstance(screen, Listener) else True
 
     def changes_something(self, event: events.Event) -> bool:
         """Whether a key, pressed here and now, would change more than what is shown."""
-        if not isinstance(event, events.Key) or (self.focused and self.focused.check_consume_key(event.key, event.character)):
+        screen = self.in_front
+        if (
+            screen is None
+            or not isinstance(event, events.Key)
+            or (self.focused and self.focused.check_consume_key(event.key, event.character))
+        ):
             return False
-        active = self.screen.active_bindings.get(event.key)
+        active = screen.active_bindings.get(event.key)
         action = active.binding.action.split("(")[0].split(".")[-1] if active is not None else ""
         return action in CHANGING - ONLY_OPENS
 

@@ -83,6 +83,10 @@ class TypeAhead:
                 self._next()
 
     async def _send(self, typed: Typed) -> None:
+        if self._app.leaving or self._app.in_front is None:
+            self._waiting.clear()  # the console is ending: nothing is left that a key could be meant for
+            self._busy = False
+            return
         if typed.early and self._patient and self._app.reading:
             # An earlier key opened another screen: this one was meant for what stands on it.
             self._waiting.appendleft(typed)
@@ -101,8 +105,9 @@ class TypeAhead:
         self._number += 1
         self._awaited = number = self._number
         await self._deliver(event)
-        target = self._app.focused or self._app.screen
-        if not target.post_message(KeyFence(number)):
+        front = self._app.in_front
+        target = front and (self._app.focused or front)
+        if target is None or not target.post_message(KeyFence(number)):
             self._awaited = 0
             self._next()
             return
