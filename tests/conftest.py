@@ -7,13 +7,16 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from unittest import mock
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
 from executor_tui.config.places import Places
-from executor_tui.domain.clock import ManualClock
+from executor_tui.domain.clock import Clock, ManualClock
+from executor_tui.store import migrate
+from executor_tui.store.database import Database
 from executor_tui.store.store import Store, default_url
 
 CANARY = "sk-canary-7Qv2mZx9Lr4Tn8Wp3Yb6Kc1Hd5Jf0GsA"
@@ -34,6 +37,26 @@ def _own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     for name in list(os.environ):
         if name.startswith(("EXECUTOR_", "XDG_", "BAO_", "VAULT_")) or name.endswith("_API_KEY"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A SQLite store that does not exist yet begins as a copy of one the migrations made: they take longer than most tests."""
+    made = tmp_path_factory.mktemp("tables") / "made.db"
+    really = migrate.upgrade
+
+    async def upgrade(db: Database, clock: Clock) -> None:
+        if db.path is not None and not db.path.exists():
+            if not made.exists():
+                first = Database(str(made))
+                await really(first, clock)
+                await first.close()
+            db.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copyfile(made, db.path)
+        await really(db, clock)
+
+    with mock.patch.object(migrate, "upgrade", upgrade):
+        yield
 
 
 @pytest.fixture

@@ -57,7 +57,11 @@ class Store:
     async def open(cls, url: str, clock: Clock) -> "Store":
         """Connect, bring the tables up to date (a SQLite file is backed up first), and return the store. Raises StoreError."""
         db = Database(url)
-        await migrate.upgrade(db, clock)
+        try:
+            await migrate.upgrade(db, clock)
+        except BaseException:
+            await db.close()
+            raise
         return cls(db, clock)
 
     def feed(self) -> AsyncGenerator[frozenset[str]]:
