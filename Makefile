@@ -2,8 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 3
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+
+# The suite starts hundreds of processes: each would compile what it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run demo test kills lint bench screenshots lock clean
 
@@ -13,8 +17,8 @@ run: $(RUNTIME)  ## the console, with your configuration
 demo: $(RUNTIME)  ## the console on simulated upstreams; without a terminal one project to its end
 	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/executor lab; else $(BIN)/executor lab --no-ui --once; fi
 
-test: $(DEV)  ## the whole suite
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+test: $(DEV)  ## the whole suite; WORKERS=3 suit two cores, as a third of the time is waiting
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 kills: $(DEV)  ## 200 seeded kills of node, gateway and console while everything runs; prints what came of it
 	@$(BIN)/python tests/crash/kill_loop.py --kills 200 $(KILLS_ARGS)
