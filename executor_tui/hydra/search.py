@@ -15,6 +15,8 @@ LOOK_AT_MOST = 64
 """Pools looked at for one request that does not fit them though a smaller one would."""
 KeyCheck = Callable[[str], Blocked | None]
 """Something else that may speak against a key: its budget."""
+POOLS_TRIED = Blocked("every quota pool was tried", never=True, vague=True)
+KEYS_TRIED = Blocked("every key of this quota pool was tried", general=False, never=True, vague=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Search:
 
     def through(self, turns: tuple[Turnstile, ...]) -> Pick | Blocked:
         """The first quota pool that can serve, those first in `turns` preferred."""
-        soonest = Blocked("every quota pool was tried", never=True, vague=True)
+        soonest = POOLS_TRIED
         for turn in turns:
             found = self._walk(turn)
             if isinstance(found, Pick):
@@ -82,7 +84,7 @@ class Search:
 
     def _walk(self, turn: Turnstile) -> Pick | Blocked:
         resting: list[tuple[str, float]] = []
-        soonest = Blocked("every quota pool was tried", never=True, vague=True)
+        soonest = POOLS_TRIED
         looked, picked = 0, None
         for pool_id in turn.order(self._now.mono_s):
             found = self.at(pool_id)
@@ -146,7 +148,7 @@ class Search:
 
     def _key(self, pool: PoolOfKeys, key_id: str, probes: tuple[ParkKey, ...]) -> Pick | Blocked:
         resting: list[tuple[str, float]] = []
-        soonest = Blocked("every key of this quota pool was tried", general=False, never=True, vague=True)
+        soonest = KEYS_TRIED
         picked, for_all = None, True
         for name in (key_id,) if key_id else pool.turn.order(self._now.mono_s):
             against, probe = self._against(pool, name)

@@ -65,14 +65,16 @@ class Selector:
                 self._walks[asked] = found
         return found
 
-    def unfit(self, model: Model, request: RouteRequest) -> str | None:
-        """What this model lacks for this request, whatever its keys; None when it will do."""
+    def unfit(self, model: Model, request: RouteRequest, estimate_usd: float | None = None) -> str | None:
+        """What this model lacks for this request, whatever its keys; None when it will do. `estimate_usd`: where it is known already."""
         if not request.needs <= model.capabilities:
             return "cannot do " + ", ".join(sorted(str(c) for c in request.needs - model.capabilities))
         if self.too_long(model, request):
             return f"too small: about {request.input_tokens:,} tokens asked, {model.context_tokens:,} fit"
-        if request.budget_usd is not None and (estimate := self.estimate_usd(model, request)) > request.budget_usd:
-            return f"estimated at ${estimate:.4f}, more than the ${request.budget_usd:.4f} allowed for this call"
+        if request.budget_usd is not None:
+            estimate = self.estimate_usd(model, request) if estimate_usd is None else estimate_usd
+            if estimate > request.budget_usd:
+                return f"estimated at ${estimate:.4f}, more than the ${request.budget_usd:.4f} allowed for this call"
         return None
 
     @staticmethod
@@ -144,7 +146,7 @@ class Selector:
         key_check: KeyCheck | None,
         over: BudgetCheck | None,
     ) -> Pick | Blocked:
-        if (reason := self.unfit(model, request)) is not None:
+        if (reason := self.unfit(model, request, estimate)) is not None:
             return Blocked(reason, never=True)
         if over is not None and (broken := over(estimate)) is not None:
             return Blocked(broken.message, never=True)
