@@ -13,6 +13,7 @@ from executor_tui.ui import lastscreen
 from executor_tui.ui.curtain import picture, when
 from executor_tui.ui.lastscreen import LastScreen
 from executor_tui.ui.screens.base import ConsoleScreen
+from executor_tui.ui.typeahead import Typed
 
 NOON = "2026-11-21T12:00:00+00:00"
 SCREEN = LastScreen("fleet", NOON, 20, ["tabs", "crumbs", "coder-001 ● busy", "", "attention", "keys"])
@@ -111,3 +112,14 @@ async def test_an_enter_that_the_terminal_made_a_line_feed_of_is_an_enter(places
         desk.app._driver.send_message(events.Key("ctrl+j", "\n"))
         await desk.until(lambda: len(desk.app.screen_stack) == 2)
         assert isinstance(desk.app.screen, ConsoleScreen)
+
+
+async def test_a_key_that_is_still_on_its_way_when_the_console_has_ended_is_dropped(places: Places) -> None:
+    async with open_desk(places, seeded=False) as desk:
+        app = desk.app
+    assert app.in_front is None and app.top is None and not app.reading
+    app.leaving = app.live = False  # it ended by itself, and the key was typed before the present was shown
+    q = events.Key("q", "q")
+    await app._keys._send(Typed(app.clock.monotonic_s(), q, early=True))
+    assert not app._keys._waiting and not app._keys._busy and not app.changes_something(q)
+    app.be_seen()
