@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ async def upgrade(db: Database, clock: Clock) -> None:
             )
         if revision is not None and db.path is not None:
             await asyncio.to_thread(_backup, db.path, clock.now().strftime("%Y%m%dT%H%M%S"), revision)
+        run = _alembic()  # loaded before the transaction: nobody is kept waiting meanwhile
         async with db.write() as conn:
-            await conn.run_sync(_run_alembic)
+            await conn.run_sync(run)
     except (SQLAlchemyError, sqlite3.DatabaseError) as exc:
         if isinstance(exc, SQLAlchemyError):
             raise translated(exc, db.url) from exc
@@ -57,15 +59,18 @@ def _backup(path: Path, stamp: str, revision: str) -> None:
         source.backup(target)
 
 
-def _run_alembic(connection: Connection) -> None:
+def _alembic() -> Callable[[Connection], None]:
     from alembic import command
     from alembic.config import Config
 
-    if connection.dialect.name == "postgresql":
-        # Two nodes may start at once: the second waits here and then finds nothing to do.
-        connection.execute(text("SELECT pg_advisory_xact_lock(742113)"))
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    attributes: dict[str, Any] = config.attributes
-    attributes["connection"] = connection
-    command.upgrade(config, "head")
+    def run(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            # Two nodes may start at once: the second waits here and then finds nothing to do.
+            connection.execute(text("SELECT pg_advisory_xact_lock(742113)"))
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        attributes: dict[str, Any] = config.attributes
+        attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    return run

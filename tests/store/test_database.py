@@ -11,7 +11,7 @@ from executor_tui.config.places import Places
 from executor_tui.domain.clock import ManualClock
 from executor_tui.domain.errors import StoreError
 from executor_tui.domain.project import Project
-from executor_tui.store import database, tables
+from executor_tui.store import tables
 from executor_tui.store.store import DATABASE_FILE, Store, default_url
 
 
@@ -71,14 +71,12 @@ async def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     assert len(await store.events.tail()) == 1
 
 
-async def test_rows_of_one_that_froze_in_a_transaction_are_let_go(
-    postgres_database: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "IDLE_IN_TRANSACTION_S", 0.3)
+async def test_rows_of_one_that_froze_in_a_transaction_are_let_go(postgres_database: str, clock: ManualClock) -> None:
     frozen, successor = await Store.open(postgres_database, clock), await Store.open(postgres_database, clock)
     await frozen.projects.create(Project("prj-1", "goal"))
     with pytest.raises(StoreError, match="idle-in-transaction timeout"):
         async with frozen.db.write() as conn:
+            await conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 1000")  # ms, for a short test
             await conn.execute(update(tables.projects).values(detail="never committed"))
             await successor.projects.update("prj-1", detail="went on")
             await conn.execute(select(tables.projects))
